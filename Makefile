@@ -1,0 +1,37 @@
+# The environment comes first: each target brings .venv up by itself, and where it is complete that takes seconds.
+PYTHON ?= python3
+RUN := .venv/bin/python
+# A Python that was named has to be the one of .venv; the default only has to be able to make one.
+EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format data clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+env:  ## bring up .venv (15-20 minutes the first time, seconds afterwards); PYTHON=python3.12 chooses the Python
+	@$(PYTHON) -c '' 2>/dev/null || { echo 'make: "$(PYTHON)" is no Python that starts; name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) tools/setup_env.py $(EXACT)
+
+demo: env  ## train a detector block by block on real images, and compare its memory with end-to-end
+	$(RUN) tools/demo.py
+
+test: env  ## run all tests; ARGS="-k name" narrows
+	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
+
+check: env  ## lint, formatting, types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: env  ## fix what can be fixed by itself
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+data: env  ## write the small datasets that the examples train on
+	$(RUN) tools/dataset_converters/make_mini_coco.py
+
+clean:  ## remove work_dirs and caches, but neither data nor .venv
+	rm -rf work_dirs build .pytest_cache .ruff_cache .mypy_cache
+	find . -path ./.venv -prune -o -path ./data -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,29 @@
+"""No bridge: the head reads the block's own output."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mmlocal.blocks import Place
+from mmlocal.registry import MODELS
+
+__all__ = ['IdentityBridge']
+
+
+@MODELS.register_module()
+class IdentityBridge(nn.Module):
+    """The block's output as it is (greedy learning, DGL).
+
+    Args:
+        place: the boundary; given by `LocalBackbone`.
+    """
+
+    description = 'no bridge'
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.shape = place.shape
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """Return `feature`."""
+        return feature

@@ -1,0 +1,113 @@
+"""Local detection: any dense head of mmdet on a block's output."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmlocal.errors import ConfigError
+from mmlocal.registry import MODELS
+
+__all__ = ['DenseDetHead', 'place_on_levels']
+
+
+@MODELS.register_module()
+class DenseDetHead(BaseModule):
+    """A 1x1 convolution, further levels if asked for, and a dense head of mmdet with its own losses.
+
+    One level gets the anchors of its own stride; more levels follow by ReLU and a 3x3 convolution of
+    stride 2 each, as MAN++ has for its last auxiliary (arXiv 2507.16279, released code).
+
+    Args:
+        in_channels: channels of the feature; filled in from the bridge.
+        stride: input pixels per pixel of the feature; filled in from the bridge.
+        dense_head: config of any mmdet dense head. Its strides and channels are set here.
+        num_levels: pyramid levels, the first at the feature's own stride.
+        min_stride: a finer feature is averaged down to this stride first: a dense head on a map of
+            stride 4 costs more than a whole ResNet-50.
+        train_cfg: the dense head's own (assigner, sampler); `None` leaves it to `dense_head`.
+
+    Raises:
+        ConfigError: if the dense head has no strides that could be set, or a stride is not a multiple.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        stride: float,
+        dense_head: Mapping[str, Any],
+        num_levels: int = 1,
+        min_stride: int = 8,
+        train_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_levels < 1:
+            raise ConfigError(f'num_levels = {num_levels} is below 1')
+        factor = max(1, round(min_stride / stride))
+        first = round(stride * factor)
+        strides = [first * 2**level for level in range(num_levels)]
+        config = place_on_levels(dense_head, strides)
+        width = config['in_channels'] = config.get('feat_channels', 256)
+        self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
+        self.lateral = ConvModule(in_channels, width, 1)
+        self.downs = nn.ModuleList(
+            ConvModule(width, width, 3, stride=2, padding=1, order=('act', 'conv', 'norm'), inplace=False)
+            for _ in strides[1:]
+        )
+        defaults = {} if train_cfg is None else dict(train_cfg=copy.deepcopy(train_cfg))
+        self.dense_head = MODELS.build(config, default_args=defaults)
+        self.description = f'{type(self.dense_head).__name__} at stride {", ".join(map(str, strides))}'
+
+    def levels(self, feature: Tensor) -> tuple[Tensor, ...]:
+        """From (N, C, H, W) to the levels of the dense head, finest first."""
+        outputs = [self.lateral(self.pool(feature))]
+        for down in self.downs:
+            outputs.append(down(outputs[-1]))
+        return tuple(outputs)
+
+    def forward(self, feature: Tensor) -> Any:
+        """The dense head's raw outputs, without losses."""
+        return self.dense_head(self.levels(feature))
+
+    def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> dict[str, Any]:
+        """The dense head's losses; `inputs` are not used."""
+        losses: dict[str, Any] = self.dense_head.loss(self.levels(feature), data_samples)
+        return losses
+
+
+def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> dict[str, Any]:
+    """A copy of a dense head's config that works on levels of these strides.
+
+    Ranges that a head has a level (`regress_ranges` of FCOS) are kept for the same strides, the last
+    one left open.
+
+    Raises:
+        ConfigError: if neither the head nor its anchor generator has strides.
+    """
+    config = copy.deepcopy(dict(dense_head))
+    generator = next((g for g in ('anchor_generator', 'prior_generator') if 'strides' in config.get(g, {})), None)
+    if generator is None and 'strides' not in config:
+        raise ConfigError(
+            f'dense_head of type {config.get("type")!r} has no strides, neither its own nor those of its '
+            'anchor_generator: give one of them (any values; they are set to the strides of the block)'
+        )
+    owner = config if generator is None else config[generator]
+    before = list(owner['strides'])
+    owner['strides'] = list(strides)
+    if 'regress_ranges' in config:
+        config['regress_ranges'] = _ranges(config['regress_ranges'], before, strides)
+    if 'strides' in config:
+        config['strides'] = list(strides)
+    return config
+
+
+def _ranges(ranges: Sequence[Any], before: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:
+    index = [min(range(len(before)), key=lambda i: abs(before[i] - stride)) for stride in strides]
+    kept = [tuple(ranges[i]) for i in index]
+    kept[0], kept[-1] = (-1, kept[0][1]), (kept[-1][0], ranges[-1][1])
+    return tuple((-1, ranges[-1][1]) for _ in kept) if len(kept) == 1 else tuple(kept)

@@ -1,0 +1,189 @@
+"""Any network of the OpenMMLab family, cut into blocks that train apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
+from mmlocal.blocks.place import Later, Place
+from mmlocal.blocks.step import Trainer, current_step
+from mmlocal.blocks.units import Probe, Unit, find_units, probe
+from mmlocal.errors import ConfigError, Faults
+from mmlocal.registry import MODELS
+
+__all__ = ['LocalBackbone']
+
+_NETWORK, _AUXILIARIES = 'network.', 'auxiliaries.'
+
+
+@MODELS.register_module()
+class LocalBackbone(BaseModule):
+    """A stock network whose blocks each learn from an auxiliary network of their own.
+
+    During a training step of an optimizer wrapper of mmlocal, every boundary trains the block before
+    it and hands on a detached feature. Anywhere else (prediction, stock wrappers) it is the stock
+    network. With one block it is the stock network in training too.
+
+    The state dict has the stock network's own keys, and everything of the auxiliaries under
+    `auxiliaries.`: stock weights load, and without that prefix a checkpoint loads into the stock model.
+
+    Args:
+        arch: type of the stock network, as its own config would have it (`ResNet`).
+        partition: where to cut: unit names that end a block, or a dict such as `dict(type='Stage')`
+            and `dict(type='Even', num_blocks=4)`. Frozen units at the beginning belong to the first block.
+        auxiliary: config of what trains a block, for every block but the last; or a list, one each.
+        reach: how many blocks a loss flows back through. 1 isolates the blocks (DGL, InfoPro, MAN).
+        units: module names of the units, for a network whose units mmlocal does not know.
+        probe_size: side in pixels of the empty image that is sent through once to learn the shapes.
+        **network: the stock network's own arguments.
+
+    Raises:
+        ConfigError: if the network cannot be cut there, or an auxiliary does not fit; all faults at once.
+    """
+
+    def __init__(
+        self,
+        arch: str,
+        partition: Mapping[str, Any] | Sequence[str],
+        auxiliary: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        reach: int = 1,
+        units: Sequence[str] | None = None,
+        probe_size: int = 128,
+        **network: Any,
+    ) -> None:
+        super().__init__()
+        self.network: nn.Module = MODELS.build(dict(type=arch, **network))
+        self.name = f'{arch.split(".")[-1]}-{network["depth"]}' if 'depth' in network else arch
+        self.reach = reach
+        self.units = find_units(self.network, units)
+        faults = Faults()
+        cuts = self._find_cuts(partition, faults)
+        self.blocks = to_blocks(self.units, cuts)
+        if not 1 <= reach <= len(self.blocks):
+            faults.found.append(f'reach = {reach} is not within 1 and the number of blocks, {len(self.blocks)}')
+        self.probe = probe(self.network, self.units, self.image(probe_size))
+        self.auxiliaries = self._build_auxiliaries(auxiliary, self.probe, faults)
+        faults.report()
+        self._inside: list[Tensor] = []
+        self._hook_units()
+        self.register_state_dict_post_hook(_strip_network)
+        self.register_load_state_dict_pre_hook(_restore_network)
+
+    def forward(self, x: Tensor) -> Any:
+        """The stock network's outputs; those of finished blocks carry no gradient back to them."""
+        self._inside = []
+        outputs = self.network(x)
+        several = isinstance(outputs, (tuple, list))
+        handed_out = [self._handed_out(output) for output in (outputs if several else [outputs])]
+        self._inside = []
+        return type(outputs)(handed_out) if several else handed_out[0]
+
+    def _handed_out(self, output: Any) -> Any:
+        """A finished block's output without its graph, which is gone."""
+        if not isinstance(output, Tensor):
+            return output
+        # A leaf that asks for a gradient is a boundary's link to the next block, not for a neck to train.
+        is_link = output.is_leaf and output.requires_grad
+        return output.detach() if is_link or any(output is inside for inside in self._inside) else output
+
+    def _hook_units(self) -> None:
+        """Boundaries at the cuts; and what a block hands out from its inside is noted."""
+        for block, trainer in zip(self.blocks, self.auxiliaries, strict=False):
+            for unit in block[:-1]:
+                if unit.name in self.probe.handed_out:
+                    self.network.get_submodule(unit.end).register_forward_hook(self._note_inside)
+            self.network.get_submodule(block[-1].end).register_forward_hook(Boundary(trainer, self.reach))
+
+    def _note_inside(self, _module: nn.Module, _args: Any, output: Tensor) -> None:
+        if current_step() is not None:
+            self._inside.append(output)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever a host asks of its backbone (`feat_dim`, `layer4`) is the stock network's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == 'network':
+                raise
+            return getattr(self.network, name)
+
+    @property
+    def block_names(self) -> list[str]:
+        """`block1` … `blockK`, as logs and plan call them."""
+        return [f'block{i}' for i in range(1, len(self.blocks) + 1)]
+
+    @property
+    def frozen_units(self) -> list[Unit]:
+        """The units before the first one that learns."""
+        trains = [unit.trains(self.network) for unit in self.units]
+        return self.units[: trains.index(True)] if any(trains) else list(self.units)
+
+    def _find_cuts(self, partition: Mapping[str, Any] | Sequence[str], faults: Faults) -> list[str]:
+        """The cuts that are right; what is wrong goes to `faults`, and checking goes on without it."""
+        frozen = self.frozen_units
+        free = self.units[len(frozen) :]
+        if not free:
+            raise ConfigError(f'partition cannot divide {self.name}: all of its {len(self.units)} units are frozen')
+        cuts: list[str] = []
+        with faults.under('partition'):
+            cuts = find_cuts(partition, free)
+        wrong = check_cuts(cuts, self.units, frozen, self.name)
+        faults.add('partition', wrong)
+        if not faults.found:
+            return cuts
+        right = [c for c in cuts if not check_cuts([c], self.units, frozen, self.name)]
+        return sorted(set(right or [free[0].name]), key=[unit.name for unit in self.units].index)
+
+    def image(self, size: int) -> Tensor:
+        """An empty image (1, C, size, size) of the network's channels, dtype and device."""
+        weight = next(p for p in self.network.parameters() if p.dim() == 4)
+        return torch.zeros(1, getattr(self.network, 'in_channels', None) or weight.shape[1], size, size).to(weight)
+
+    def _build_auxiliaries(
+        self,
+        configs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        probe: Probe,
+        faults: Faults,
+    ) -> nn.ModuleList:
+        trained = self.blocks[:-1]
+        several = not isinstance(configs, Mapping)
+        listed = list(configs) if several else [configs] * len(trained)
+        if len(listed) != len(trained) and not faults.found:
+            faults.found.append(f'auxiliary has {len(listed)} entries, but {len(trained)} blocks are trained by one')
+        built = nn.ModuleList()
+        for i, (config, block) in enumerate(zip(listed, trained, strict=False)):
+            behind = self.units[self.units.index(block[-1]) + 1 :]
+            later = [Later(unit.name, self.network.get_submodule(unit.end), probe.shapes[unit.name]) for unit in behind]
+            place = Place(f'block{i + 1}', block[-1].name, probe.shapes[block[-1].name], tuple(later))
+            with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
+                built.append(MODELS.build(dict(config), default_args=dict(place=place)))
+        return built
+
+
+class Boundary:
+    """Forward hook on the last module of a block: trains the block and replaces its output."""
+
+    def __init__(self, auxiliary: Trainer, reach: int) -> None:
+        self.auxiliary = auxiliary
+        self.reach = reach
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Tensor) -> Tensor | None:
+        step = current_step()
+        return None if step is None else step.train_block(output, self.auxiliary, self.reach)
+
+
+def _strip_network(_module: nn.Module, state_dict: dict[str, Any], prefix: str, _metadata: Any) -> None:
+    for key in [key for key in state_dict if key.startswith(prefix + _NETWORK)]:
+        state_dict[prefix + key[len(prefix + _NETWORK) :]] = state_dict.pop(key)
+
+
+def _restore_network(_module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        name = key[len(prefix) :]
+        if not name.startswith((_AUXILIARIES, _NETWORK)):
+            state_dict[prefix + _NETWORK + name] = state_dict.pop(key)

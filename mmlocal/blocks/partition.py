@@ -1,0 +1,103 @@
+"""Where a network is cut: functions from its units to the names of the units that end a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mmlocal.blocks.units import Unit, span
+from mmlocal.errors import ConfigError, nearest
+from mmlocal.registry import PARTITIONS
+
+__all__ = ['check_cuts', 'even', 'find_cuts', 'stage', 'to_blocks']
+
+
+def find_cuts(partition: Mapping[str, Any] | Sequence[str], units: Sequence[Unit]) -> list[str]:
+    """The names of the units that end a block, the last block's left out.
+
+    Args:
+        partition: a list of unit names, or `dict(type=..., **arguments)` of a registered partition.
+        units: the units that may be divided, in order.
+
+    Raises:
+        ConfigError: if the type or an argument is unknown, or the units cannot be divided that way.
+    """
+    if not isinstance(partition, Mapping):
+        return list(partition)
+    arguments = dict(partition)
+    name = arguments.pop('type', None)
+    function: Callable[..., list[str]] | None = PARTITIONS.get(name) if isinstance(name, str) else None
+    if function is None:
+        known = sorted(PARTITIONS.module_dict)
+        raise ConfigError(f'type = {name!r} is not a partition ({", ".join(known)}).{nearest(str(name), known)}')
+    try:
+        return function(units, **arguments)
+    except TypeError as error:
+        raise ConfigError(f' of type {name!r}: {error}') from error
+
+
+@PARTITIONS.register_module(name='Even')
+def even(units: Sequence[Unit], num_blocks: int) -> list[str]:
+    """Blocks of as equal a number of units as can be; earlier blocks take the remainder.
+
+    Example:
+        >>> units = [Unit(name, (name,)) for name in 'abcde']
+        >>> even(units, num_blocks=2)
+        ['c']
+    """
+    if not 1 <= num_blocks <= len(units):
+        raise ConfigError(
+            f'num_blocks = {num_blocks} does not fit: {span(units)} are {len(units)} units that train, '
+            f'so 1 to {len(units)} blocks are possible'
+        )
+    size, remainder = divmod(len(units), num_blocks)
+    ends = [size * (i + 1) + min(i + 1, remainder) - 1 for i in range(num_blocks - 1)]
+    return [units[end].name for end in ends]
+
+
+@PARTITIONS.register_module(name='Stage')
+def stage(units: Sequence[Unit]) -> list[str]:
+    """One block a stage of the network; a stem belongs to the first.
+
+    With stem and four stages this is the division of MAN++'s detector (arXiv 2507.16279, released code).
+    """
+    ends = [unit.name for unit, following in zip(units, units[1:], strict=False) if unit.stage != following.stage]
+    return [name for name in ends if name != 'stem']
+
+
+def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit], network: str) -> list[str]:
+    """What is wrong with a list of cuts: a sentence each, beginning with the index.
+
+    Args:
+        cuts: unit names as given.
+        units: all units of the network, in order.
+        frozen: the first of them, which cannot learn.
+        network: the network's name, for the message.
+    """
+    names = [unit.name for unit in units]
+    faults = []
+    last = -1
+    for i, cut in enumerate(cuts):
+        if cut not in names:
+            known = f'{span(units)} ({len(units)})'
+            faults.append(f'[{i}] = {cut!r} is not a unit of {network}. Units: {known}.{nearest(cut, names)}')
+            continue
+        place = names.index(cut)
+        if place == len(names) - 1:
+            faults.append(f'[{i}] = {cut!r} is the last unit of {network}: the last block is trained by the model itself')
+        elif place < len(frozen):
+            faults.append(f'[{i}] = {cut!r} lies in the frozen part ({span(frozen)}): its block could not learn')
+        elif place <= last:
+            faults.append(f'[{i}] = {cut!r} does not come behind {names[last]!r}: cuts are given in order, each once')
+        last = max(last, place)
+    return faults
+
+
+def to_blocks(units: Sequence[Unit], cuts: Sequence[str]) -> list[list[Unit]]:
+    """Divide `units` behind each of `cuts`."""
+    blocks: list[list[Unit]] = [[]]
+    for unit in units:
+        blocks[-1].append(unit)
+        if unit.name in cuts:
+            blocks.append([])
+    return blocks

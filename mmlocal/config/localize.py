@@ -1,0 +1,89 @@
+"""Filling in what a config of local learning leaves silent, before anything is built.
+
+A backbone cannot see its host while it is being built, so what depends on the host (the local head
+with its classes, the optimizer wrapper, the hooks) is written into the config first. The result is
+an ordinary explicit config that the hosts' own tools run too.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmlocal.config.local_heads import derive_head
+from mmlocal.errors import ConfigError, Faults
+
+__all__ = ['find_backbone', 'is_local', 'localize']
+
+_WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
+_HOOKS = ('mmlocal.MomentumHook', 'mmlocal.PlanHook')
+_SLOTS = ('backbone', 'generator')
+
+
+def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
+    """Place and config of the `LocalBackbone` of a config, or none: `('model.backbone', {...})`."""
+    model = cfg.get('model') or {}
+    for slot in _SLOTS:
+        backbone = model.get(slot)
+        if isinstance(backbone, Mapping) and str(backbone.get('type')).split('.')[-1] == 'LocalBackbone':
+            return f'model.{slot}', backbone
+    return None
+
+
+def is_local(cfg: Mapping[str, Any]) -> bool:
+    """Whether a config trains with local learning."""
+    return find_backbone(cfg) is not None
+
+
+def localize(cfg: Config) -> Config:
+    """Return `cfg` with every part that local learning needs; one without a `LocalBackbone` as it is.
+
+    Added where the config is silent: the local head of every auxiliary, derived from the host's own;
+    the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
+    and show the plan. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
+
+    Raises:
+        ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
+            block-wise form.
+    """
+    found = find_backbone(cfg)
+    if found is None:
+        return cfg
+    cfg = copy.deepcopy(cfg)
+    place, backbone = found[0], find_backbone(cfg)[1]  # type: ignore[index]
+    faults = Faults()
+    with faults.under(place):
+        _fill_heads(backbone, cfg)
+    with faults.under('optim_wrapper'):
+        _swap_wrapper(cfg)
+    faults.report()
+    hooks = list(cfg.get('custom_hooks') or [])
+    present = {hook.get('type') for hook in hooks}
+    cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
+    return cfg
+
+
+def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
+    auxiliary = backbone.get('auxiliary')
+    if auxiliary is None:
+        raise ConfigError("auxiliary is missing: what trains the blocks? For example dict(type='mmlocal.Auxiliary')")
+    for one in [auxiliary] if isinstance(auxiliary, Mapping) else auxiliary:
+        given = dict(one.get('head') or {})
+        if 'type' not in given:
+            one['head'] = ConfigDict({**derive_head(cfg), **given})
+
+
+def _swap_wrapper(cfg: Config) -> None:
+    wrapper = cfg.get('optim_wrapper')
+    if wrapper is None:
+        return
+    name = wrapper.get('type', 'OptimWrapper')
+    if str(name).startswith('mmlocal.'):
+        return
+    if name not in _WRAPPERS:
+        known = ', '.join(_WRAPPERS)
+        raise ConfigError(f'type = {name!r} has no block-wise form; {known} have one')
+    wrapper['type'] = f'mmlocal.{_WRAPPERS[name]}'

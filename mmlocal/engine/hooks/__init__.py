@@ -1,0 +1,6 @@
+"""Hooks of local learning."""
+
+from mmlocal.engine.hooks.momentum import MomentumHook
+from mmlocal.engine.hooks.plan import PlanHook
+
+__all__ = ['MomentumHook']

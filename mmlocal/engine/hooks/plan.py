@@ -1,0 +1,77 @@
+"""Showing the plan, and keeping checkpoints of another plan out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
+from mmlocal.engine.plan import find_local_backbone, fingerprint, plan_text
+from mmlocal.errors import ConfigError
+from mmlocal.registry import HOOKS
+
+__all__ = ['PlanHook']
+
+_KEY = 'local_plan'
+
+
+@HOOKS.register_module()
+class PlanHook(Hook):
+    """Logs the plan at start, writes it into checkpoints, and compares it on resume.
+
+    Raises:
+        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained; on
+            resume, if the checkpoint was trained by another plan: optimizer state is restored by
+            position and would go to the wrong parameters.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Log the plan."""
+        backbone = find_local_backbone(_inner(runner))
+        if backbone is None:
+            return
+        if not isinstance(runner.optim_wrapper, BlockwiseOptimWrapper):
+            raise ConfigError(
+                f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
+                "end: use 'mmlocal.BlockwiseOptimWrapper'"
+            )
+        runner.logger.info(plan_text(backbone, runner.optim_wrapper.step_policy))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the plan with the weights."""
+        backbone = find_local_backbone(_inner(runner))
+        if backbone is not None:
+            checkpoint[_KEY] = fingerprint(backbone)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume another plan; of weights alone, take what the stock network has."""
+        backbone = find_local_backbone(_inner(runner))
+        if backbone is None:
+            return
+        mine, other = fingerprint(backbone), checkpoint.get(_KEY)
+        if other == mine:
+            return
+        if runner._resume:
+            raise ConfigError(_difference(mine, other))
+        for key in [key for key in checkpoint.get('state_dict', {}) if '.auxiliaries.' in key]:
+            del checkpoint['state_dict'][key]
+
+
+def _inner(runner: Runner) -> Any:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _difference(mine: list[str], other: list[str] | None) -> str:
+    if other is None:
+        return 'resume: the checkpoint was not trained by local learning; to start from its weights use load_from'
+    listed = ['\n    '.join(plan) for plan in (other, mine)]
+    return (
+        'resume: the checkpoint was trained by another plan, so its optimizer state does not fit.\n'
+        f'  checkpoint:\n    {listed[0]}\n  config:\n    {listed[1]}\n'
+        '  To start from its weights alone, use load_from'
+    )

@@ -1,0 +1,105 @@
+"""Optimizer wrappers that let every block propagate its own loss inside the forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmlocal.blocks import LocalStep
+from mmlocal.errors import ConfigError
+from mmlocal.registry import OPTIM_WRAPPERS
+
+__all__ = ['BlockwiseAmpOptimWrapper', 'BlockwiseOptimWrapper']
+
+_POLICIES = ('joint', 'per_block')
+
+
+@OPTIM_WRAPPERS.register_module()
+class BlockwiseOptimWrapper(OptimWrapper):
+    """An `OptimWrapper` for models with a `LocalBackbone`; any other model trains as usual.
+
+    Order of one iteration: `optim_context` opens the step; in the forward each block's loss is
+    propagated with this wrapper's scaling, uncounted; `update_params` propagates the model's own
+    loss, counts the iteration, and steps. Gradients are cleared where mmengine clears them, after a
+    step. The optimizer holds exactly the parameters that train: frozen ones are taken out.
+
+    Args:
+        optimizer: as for `OptimWrapper`.
+        step_policy: `joint` steps all blocks at the iteration's end, as published. `per_block` steps
+            each block right after its backward and frees its gradients; gradient clipping then sees
+            one block at a time, and neither accumulation nor a reach above 1 is possible.
+        **kwargs: as for `OptimWrapper` (`accumulative_counts`, `clip_grad`).
+
+    Raises:
+        ConfigError: if the policy is unknown, or `per_block` is to accumulate gradients.
+    """
+
+    def __init__(self, optimizer: Optimizer, step_policy: str = 'joint', **kwargs: Any) -> None:
+        if step_policy not in _POLICIES:
+            raise ConfigError(f'step_policy = {step_policy!r} is not one of {", ".join(_POLICIES)}')
+        if step_policy == 'per_block' and kwargs.get('accumulative_counts', 1) > 1:
+            raise ConfigError(
+                f'accumulative_counts = {kwargs["accumulative_counts"]} does not go with step_policy '
+                "'per_block': a block's step would use other blocks' unfinished gradients. Use 'joint'"
+            )
+        _drop_frozen(optimizer)
+        super().__init__(optimizer=optimizer, **kwargs)
+        self.step_policy = step_policy
+        self._local_step: LocalStep | None = None
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Open the local step around the forward; links to earlier blocks live on until `backward`."""
+        step = LocalStep(self._backward_local, self._block_done, self._log)
+        self._local_step = None
+        with super().optim_context(model), step.open(model.module if is_model_wrapper(model) else model):
+            yield
+        self._local_step = step
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Propagate the model's own loss, then what of it reaches back over open boundaries."""
+        super().backward(loss, **kwargs)
+        step, self._local_step = self._local_step, None
+        if step is not None:
+            step.close()
+
+    def _backward_local(self, loss: Tensor) -> None:
+        """Scaled for accumulation like the model's own loss, but not counted as an iteration."""
+        self.scale_loss(loss).backward()
+
+    def _block_done(self, reach: int) -> None:
+        if self.step_policy != 'per_block':
+            return
+        if reach > 1:
+            raise ConfigError(f"step_policy 'per_block' needs reach = 1, not {reach}: later losses still use the block")
+        self.step()
+        self.zero_grad()
+
+    def _log(self, name: str, value: Tensor) -> None:
+        self.message_hub.update_scalar(f'train/{name}', value)
+
+
+@OPTIM_WRAPPERS.register_module()
+class BlockwiseAmpOptimWrapper(BlockwiseOptimWrapper, AmpOptimWrapper):
+    """`BlockwiseOptimWrapper` with mixed precision; arguments as for `AmpOptimWrapper`.
+
+    Local losses are scaled by the same scaler, and their backward runs outside autocast.
+    """
+
+    def _backward_local(self, loss: Tensor) -> None:
+        with torch.autocast(loss.device.type, enabled=False):
+            self.loss_scaler.scale(self.scale_loss(loss)).backward()
+
+
+def _drop_frozen(optimizer: Optimizer) -> None:
+    """Take frozen parameters out; mmengine hands them all to the optimizer."""
+    for group in optimizer.param_groups:
+        group['params'] = [p for p in group['params'] if p.requires_grad]
+    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group['params']]

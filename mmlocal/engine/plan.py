@@ -1,0 +1,121 @@
+"""What will be trained how: a line a block, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mmlocal.blocks import LocalBackbone, span
+from mmlocal.memory import SavedBytes
+
+__all__ = ['BlockPlan', 'find_local_backbone', 'fingerprint', 'make_plan', 'plan_text']
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """One block: its units, its parameters, what trains it, and what it keeps in memory.
+
+    Args:
+        name: `block1` …
+        units: first and last unit.
+        parameters: of the units; those that train.
+        auxiliary: bridge and head in a few words, `None` for the last block.
+        auxiliary_parameters: of bridge and head; those that train.
+        bytes_per_pixel: kept for the backward by units and auxiliary, per pixel of the input images.
+    """
+
+    name: str
+    units: str
+    parameters: int
+    auxiliary: str | None
+    auxiliary_parameters: int
+    bytes_per_pixel: float
+
+
+def find_local_backbone(model: nn.Module) -> LocalBackbone | None:
+    """The first `LocalBackbone` inside `model`, if there is one."""
+    return next((module for module in model.modules() if isinstance(module, LocalBackbone)), None)
+
+
+def fingerprint(backbone: LocalBackbone) -> list[str]:
+    """What must be the same for a checkpoint to be resumed: a line a block, without measured figures."""
+    trainers = [auxiliary.description for auxiliary in backbone.auxiliaries] + ["the model's own heads"]
+    return [f'{span(block)}: {trainer}' for block, trainer in zip(backbone.blocks, trainers, strict=True)]
+
+
+def make_plan(backbone: LocalBackbone, image_size: int = 128) -> list[BlockPlan]:
+    """Measure the plan of a backbone by one forward of an empty image; its weights stay as they are."""
+    saved = _saved_bytes(backbone, image_size)
+    auxiliaries = [*backbone.auxiliaries, None]
+    return [
+        BlockPlan(
+            name=name,
+            units=span(block),
+            parameters=_trainable(p for unit in block for p in unit.parameters(backbone.network)),
+            auxiliary=None if auxiliary is None else auxiliary.description,
+            auxiliary_parameters=0 if auxiliary is None else _trainable(auxiliary.parameters()),
+            bytes_per_pixel=nbytes / image_size**2,
+        )
+        for name, block, auxiliary, nbytes in zip(backbone.block_names, backbone.blocks, auxiliaries, saved, strict=True)
+    ]
+
+
+def _trainable(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def _saved_bytes(backbone: LocalBackbone, image_size: int) -> list[int]:
+    """Bytes kept by each block and its auxiliary for one empty image, in evaluation mode."""
+    ends = [backbone.network.get_submodule(block[-1].end) for block in backbone.blocks[:-1]]
+    features: list[torch.Tensor] = []
+    was_training = backbone.training
+    backbone.eval()
+    with SavedBytes(backbone) as saved:
+        handles = [end.register_forward_hook(saved.next_part) for end in ends]
+        handles += [end.register_forward_hook(lambda _m, _a, output: features.append(output.detach())) for end in ends]
+        alive = backbone.network(backbone.image(image_size))
+    for handle in handles:
+        handle.remove()
+    totals = saved.parts
+    for i, (auxiliary, feature) in enumerate(zip(backbone.auxiliaries, features, strict=True)):
+        with SavedBytes(backbone) as saved:
+            alive = auxiliary(feature.requires_grad_())
+        totals[i] += saved.total
+    del alive
+    backbone.train(was_training)
+    return totals
+
+
+def plan_text(backbone: LocalBackbone, step_policy: str) -> str:
+    """The plan for a person: a line a block, then what is detached for whom."""
+    blocks = make_plan(backbone)
+    reach = 'each block learns from its own loss' if backbone.reach == 1 else f'a loss reaches {backbone.reach} blocks'
+    lines = [f'Local learning of {backbone.name} in {len(blocks)} blocks; {reach}; optimizer steps: {step_policy}']
+    width = max(len(block.units) for block in blocks)
+    for block in blocks:
+        trainer = "the model's own neck and heads (not in this line's bytes)"
+        if block.auxiliary is not None:
+            trainer = f'auxiliary of {block.auxiliary_parameters / 1e6:.2f} M: {block.auxiliary}'
+        lines.append(
+            f'  {block.name}  {block.units:<{width}}  {block.parameters / 1e6:6.2f} M train,'
+            f' about {block.bytes_per_pixel * 1e6 / 2**20:5.0f} MiB live per megapixel of input | {trainer}'
+        )
+    return '\n'.join(lines + _detached(backbone))
+
+
+def _detached(backbone: LocalBackbone) -> list[str]:
+    lines = []
+    frozen = backbone.frozen_units
+    if frozen:
+        lines.append(f'  frozen: {span(frozen)}')
+    last = {unit.name for unit in backbone.blocks[-1]}
+    early = [name for name in backbone.probe.handed_out if name not in last]
+    if early:
+        lines.append(
+            f'  detached: the neck and heads learn from the outputs of {", ".join(early)}, '
+            'but those blocks do not hear their loss'
+        )
+    return lines

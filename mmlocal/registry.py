@@ -1,0 +1,28 @@
+"""Registries of mmlocal, children of mmengine's.
+
+A config names this project's types as `mmlocal.X` and keeps its host's `default_scope`. Nothing in
+this file may fail to import: mmengine swallows the error and reports the type as unknown.
+"""
+
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    scope='mmlocal',
+    locations=['mmlocal.blocks', 'mmlocal.auxiliaries'],
+)
+HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmlocal', locations=['mmlocal.engine', 'mmlocal.memory'])
+OPTIM_WRAPPERS = Registry(
+    'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
+)
+
+# Functions, looked up by name alone: `partition=dict(type='Even', num_blocks=4)`.
+PARTITIONS = Registry('partition', scope='mmlocal', locations=['mmlocal.blocks'])
+# Unit finders, looked up by the class name of the network that they read.
+UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.blocks'])
+
+__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS', 'PARTITIONS', 'UNIT_FINDERS']

@@ -1,0 +1,101 @@
+"""A small real host, and detectors, for all tests."""
+
+import copy
+import logging
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # two test processes on two cores
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mmlocal.registry import MODELS
+
+
+@MODELS.register_module()
+class SquareHead(nn.Module):
+    """A local head without targets: mean square of a linear read-out of the pooled feature."""
+
+    description = 'test head'
+
+    def __init__(self, in_channels, stride, width=3):
+        super().__init__()
+        self.linear = nn.Linear(in_channels, width)
+
+    def forward(self, feature):
+        return self.linear(feature.mean((2, 3)))
+
+    def loss(self, feature, inputs, data_samples):
+        return dict(loss_square=self(feature).square().mean(), acc=torch.zeros(()))
+
+
+class Host(BaseModel):
+    """Backbone and a read-out of its last output; `neck` adds up all outputs."""
+
+    def __init__(self, backbone, neck=False):
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        self.neck = neck
+        self.linear = nn.LazyLinear(2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        features = self.backbone(inputs)
+        used = features if self.neck else features[-1:]
+        output = self.linear(torch.cat([f.mean((2, 3)) for f in used], 1))
+        return dict(loss=output.square().mean()) if mode == 'loss' else output
+
+
+RESNET = dict(type='mmdet.ResNet', depth=18, base_channels=8, norm_eval=False)
+AUXILIARY = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+MAN = dict(AUXILIARY, bridge=dict(type='mmlocal.MomentumBridge', momentum=0.9, scaling=True))
+
+
+def build_host(seed=0, neck=False, dtype=torch.float64, **backbone):
+    """A host on a thin ResNet-18; with `partition` its backbone is local."""
+    config = {**RESNET, **backbone}
+    if 'partition' in config:
+        config = {'auxiliary': AUXILIARY, **config, 'arch': config['type'], 'type': 'mmlocal.LocalBackbone'}
+    torch.manual_seed(seed)
+    host = Host(config, neck).to(dtype)
+    host(torch.zeros(2, 3, 64, 64, dtype=dtype))
+    return host.train()
+
+
+@pytest.fixture
+def make_host():
+    return build_host
+
+
+@pytest.fixture
+def man_auxiliary():
+    return copy.deepcopy(MAN)
+
+
+@pytest.fixture
+def image():
+    torch.manual_seed(1)
+    return torch.randn(2, 3, 64, 64, dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """Hosts log every initialised parameter; a test's own failure should be what is seen."""
+    MMLogger.get_current_instance().setLevel(logging.ERROR)
+
+
+@pytest.fixture
+def mmdet_scope():
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
+
+
+@pytest.fixture
+def config():
+    """Load a config of this project by its path below configs/."""
+    root = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'configs')
+    return lambda path: Config.fromfile(os.path.join(root, path))

@@ -1,0 +1,149 @@
+"""The momentum copies of MAN and MAN++."""
+
+import copy
+
+import pytest
+import torch
+from torch.optim import SGD
+
+from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
+from mmlocal.blocks import Later, Place, Shape
+from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
+from mmlocal.errors import ConfigError
+
+CUTS = ['layer1.1', 'layer2.1']
+
+
+class Loop:
+    """What a hook needs of a runner."""
+
+    def __init__(self, host, **kwargs):
+        self.model, self.iter = host, 0
+        self.optim_wrapper = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.1), **kwargs)
+        self.hook = MomentumHook()
+        self.hook.before_train(self)
+
+    def step(self, image):
+        self.model.train_step(dict(inputs=image, data_samples=None), self.optim_wrapper)
+        self.iter += 1
+
+
+def pairs(host):
+    return [(copy_, copy_.source) for copy_ in host.modules() if isinstance(copy_, MomentumCopy)]
+
+
+def weights(module):
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+@pytest.mark.parametrize('policy', ['joint', 'per_block'])
+def test_copies_move_once_and_from_the_weights_of_the_forward(make_host, man_auxiliary, image, policy):
+    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
+    for _ in range(3):
+        before = [(weights(c.module), weights(s)) for c, s in pairs(loop.model)]
+        loop.step(image)
+        for (copy_, source), (old_copy, old_source) in zip(pairs(loop.model), before, strict=True):
+            for name, p in copy_.module.named_parameters():
+                assert torch.equal(p, 0.9 * old_copy[name] + (1 - 0.9) * old_source[name])
+            moved = weights(source)
+            assert any(not torch.equal(moved[name], old_source[name]) for name in moved)
+    assert all(copy_.steps == 4 for copy_, _ in pairs(loop.model))
+
+
+def test_copies_move_only_when_the_optimizer_does(make_host, man_auxiliary, image):
+    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), accumulative_counts=2)
+    loop.step(image)
+    assert all(copy_.steps == 1 for copy_, _ in pairs(loop.model))
+    loop.step(image)
+    assert all(copy_.steps == 2 for copy_, _ in pairs(loop.model))
+
+
+def test_a_started_copy_is_not_started_again(make_host, man_auxiliary, image):
+    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary))
+    loop.step(image)
+    before = copy.deepcopy(loop.model.state_dict())
+    loop.hook.after_train(loop)
+    MomentumHook().before_train(loop)
+    assert all(torch.equal(value, before[name]) for name, value in loop.model.state_dict().items())
+
+
+def test_copies_start_equal_to_their_source(make_host, man_auxiliary):
+    host = make_host(partition=CUTS, auxiliary=man_auxiliary)
+    torch.nn.init.constant_(host.backbone.network.layer2[0].conv1.weight, 0.25)
+    Loop(host)
+    bridge = host.backbone.auxiliaries[0].bridge
+    for copied in (bridge.bias, bridge.ema.module):
+        assert torch.equal(copied.conv1.weight, host.backbone.network.layer2[0].conv1.weight)
+
+
+def test_the_optimizer_holds_exactly_what_trains(make_host, man_auxiliary):
+    host = make_host(partition=CUTS[1:], auxiliary=man_auxiliary, frozen_stages=1)
+    optim = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.1))
+    held = {id(p) for group in optim.optimizer.param_groups for p in group['params']}
+    assert held == {id(p) for p in host.parameters() if p.requires_grad}
+    frozen = {name for name, p in host.named_parameters() if not p.requires_grad}
+    assert any('.ema.' in name for name in frozen)
+    assert any('layer1' in name for name in frozen)
+
+
+def bridge(momentum=0.9, scaling=False):
+    torch.manual_seed(0)
+    source = torch.nn.Conv2d(4, 6, 3, padding=1).double()
+    shape = Shape(6, 1)
+    place = Place('block1', 'layer1.0', Shape(4, 1), (Later('layer2.0', source, shape),))
+    built = MomentumBridge(place, momentum, scaling).double()
+    torch.nn.init.normal_(built.bias.weight)
+    torch.nn.init.normal_(built.ema.module.weight)
+    return built
+
+
+def test_man_plus_plus_at_one_is_man_and_its_ends_are_the_copies():
+    x = torch.randn(2, 4, 5, 5, dtype=torch.float64)
+    man, scaled = bridge(), bridge(scaling=True)
+    scaled.load_state_dict(man.state_dict(), strict=False)
+    assert torch.equal(scaled(x), man(x))
+    with torch.no_grad():
+        scaled.scale.fill_(0)
+        assert torch.equal(scaled(x), 2 * scaled.ema(x))
+        scaled.scale.fill_(2)
+        assert torch.equal(scaled(x), 2 * scaled.bias(x))
+
+
+def test_gradients_of_the_scaled_pair():
+    """y = s b(x) + (2 - s) e(x): dy/ds = b(x) - e(x); the copy gets none, and x hears both."""
+    x = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
+    scaled = bridge(scaling=True)
+    with torch.no_grad():
+        scaled.scale.fill_(0.7)
+    scaled(x).sum().backward()
+    with torch.no_grad():
+        slope = (scaled.bias(x) - scaled.ema(x)).sum()
+    torch.testing.assert_close(scaled.scale.grad, slope)
+    assert scaled.ema.module.weight.grad is None
+    mixed = 0.7 * scaled.bias.weight + 1.3 * scaled.ema.module.weight
+    other = x.detach().requires_grad_()
+    torch.conv2d(other, mixed, padding=1).sum().backward()
+    torch.testing.assert_close(x.grad, other.grad)
+
+
+def test_copies_normalise_as_their_source_does(make_host, man_auxiliary):
+    host = make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True)
+    copies = host.backbone.auxiliaries[0].bridge
+    assert not copies.bias.bn1.training
+    assert not copies.ema.module.bn1.training
+    assert make_host(partition=CUTS, auxiliary=man_auxiliary).backbone.auxiliaries[0].bridge.bias.bn1.training
+
+
+@pytest.mark.parametrize('momentum', [0.0, 1.0])
+def test_both_ends_of_the_range_are_allowed(momentum):
+    follower = MomentumCopy(torch.nn.Linear(2, 2), momentum)
+    follower.move()
+    torch.nn.init.zeros_(follower.source.weight)
+    follower.move()
+    assert follower.module.weight.any() == (momentum == 1.0)
+
+
+@pytest.mark.parametrize('momentum', [-0.1, 1.001])
+def test_a_momentum_outside_of_it_is_refused(momentum):
+    with pytest.raises(ConfigError, match=rf'momentum = {momentum} is not within 0 and 1'):
+        MomentumCopy(torch.nn.Linear(2, 2), momentum)

@@ -1,0 +1,54 @@
+"""Make a checkpoint ready for others: `python tools/model_converters/publish_model.py IN OUT.pth`.
+
+What is left are the weights under the stock network's own keys and `meta`: the auxiliary networks,
+the optimizer and the random states go. The stock model of the host loads the result. As elsewhere in
+the ecosystem the first eight digits of the file's SHA-256 are put into its name.
+"""
+
+import argparse
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from mmengine.runner import CheckpointLoader
+
+from mmlocal.config import check_checkpoint, exit_with_message
+from mmlocal.errors import Faults
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('in_file', help='checkpoint of a run')
+    parser.add_argument('out_file', help='where to write, without the hash')
+    parser.add_argument('--save-keys', nargs='+', default=['meta', 'state_dict'], help='keys to keep')
+    return parser.parse_args()
+
+
+def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
+    """Write the published form of `in_file` and return its path."""
+    checkpoint = CheckpointLoader.load_checkpoint(in_file, map_location='cpu')
+    kept = {key: checkpoint[key] for key in save_keys if key in checkpoint}
+    kept['state_dict'] = {k: v for k, v in checkpoint['state_dict'].items() if '.auxiliaries.' not in k}
+    out_file = Path(out_file)
+    out_file.parent.mkdir(parents=True, exist_ok=True)
+    unnamed = out_file.with_suffix('.tmp')
+    torch.save(kept, unnamed)
+    digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]
+    final = out_file.with_name(f'{out_file.stem}-{digest}.pth')
+    os.replace(unnamed, final)
+    return final
+
+
+@exit_with_message
+def main():
+    args = parse_args()
+    faults = Faults()
+    with faults.under('in_file'):
+        check_checkpoint(args.in_file)
+    faults.report()
+    print(f'published: {publish(args.in_file, args.out_file, args.save_keys)}')
+
+
+if __name__ == '__main__':
+    main()
