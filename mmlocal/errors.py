@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
-__all__ = ['ConfigError', 'Faults', 'nearest']
+__all__ = ['ConfigError', 'Faults', 'nearest', 'reason']
+
+_LONGEST_REASON = 200
 
 
 class ConfigError(ValueError):
@@ -37,8 +41,8 @@ class Faults:
         self.found: list[str] = []
 
     @contextmanager
-    def under(self, place: str) -> Iterator[None]:
-        """Collect the faults raised inside, their places put under `place`."""
+    def under(self, place: str = '') -> Iterator[None]:
+        """Collect the faults raised inside, their places put under `place`, if one is given."""
         try:
             yield
         except ConfigError as error:
@@ -47,7 +51,7 @@ class Faults:
     def add(self, place: str, faults: Iterable[str]) -> None:
         """Add faults whose places are relative to `place`; one that begins with `[` is an index into it."""
         for fault in faults:
-            joined = f'{place}{fault}' if fault.startswith(('[', ' ')) else f'{place}.{fault}'
+            joined = f'{place}{fault}' if not place or fault.startswith(('[', ' ')) else f'{place}.{fault}'
             if joined not in self.found:
                 self.found.append(joined)
 
@@ -68,8 +72,29 @@ def nearest(name: str, known: Sequence[str]) -> str:
         >>> nearest('layer5.0', ['layer3.0', 'layer4.0', 'stem'])
         " Did you mean 'layer4.0'?"
     """
-    close = difflib.get_close_matches(name, known, n=len(known), cutoff=0.6)
+    # Upper and lower case are no difference at all: 'resnet' is nearer to ResNet than to Res2Net.
+    scores = {other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio() for other in known}
+    best = [other for other, score in scores.items() if score >= max(0.6, *scores.values())]
     # Of equally close names the last is taken: 'layer5.0' is more often a slip for layer4 than for layer1.
-    scores = [difflib.SequenceMatcher(None, name, other).ratio() for other in close]
-    best = [other for other, score in zip(close, scores, strict=True) if score == max(scores)]
     return f' Did you mean {max(best)!r}?' if best else ''
+
+
+def reason(error: BaseException) -> str:
+    """What an exception of other people's code says, in one line.
+
+    An assertion without a text is told by the condition that did not hold.
+
+    Example:
+        >>> reason(KeyError('invalid depth 49 for resnet'))
+        'KeyError: invalid depth 49 for resnet'
+    """
+    # str() of a KeyError is the repr of what it says.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    line = text.strip().split('\n')[0]
+    if not line and isinstance(error, AssertionError) and error.__traceback__:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        condition = str(frame.line).removeprefix('assert ')
+        return f'it takes that {condition} ({Path(frame.filename).name}, line {frame.lineno})'
+    if len(line) > _LONGEST_REASON:
+        line = f'{line[:_LONGEST_REASON]} …'
+    return f'{type(error).__name__}: {line}' if line else type(error).__name__

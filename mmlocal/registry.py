@@ -5,8 +5,10 @@ this file may fail to import: mmengine swallows the error and reports the type a
 """
 
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 MODELS = Registry(
@@ -19,10 +21,12 @@ HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmlocal', locations=['mml
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
 )
+LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
+TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='mmlocal', locations=['mmlocal.engine'])
 
 # Functions, looked up by name alone: `partition=dict(type='Even', num_blocks=4)`.
 PARTITIONS = Registry('partition', scope='mmlocal', locations=['mmlocal.blocks'])
 # Unit finders, looked up by the class name of the network that they read.
 UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.blocks'])
 
-__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPERS', 'PARTITIONS', 'UNIT_FINDERS']
+__all__ = ['HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPERS', 'PARTITIONS', 'TRANSFORMS', 'UNIT_FINDERS']

@@ -1,29 +1,33 @@
 """Evaluate a checkpoint by a config, local or not: `python tools/test.py CONFIG CHECKPOINT`."""
 
 import argparse
+import os
+from pathlib import Path
 
 from mmengine.evaluator import DumpResults
-from mmengine.registry import RUNNERS
+from mmengine.registry import METRICS, RUNNERS
 from mmengine.runner import Runner
 
-from mmlocal.config import add_config_arguments, exit_with_message, load_config, validate
-from mmlocal.errors import ConfigError
+from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
+from mmlocal.errors import ConfigError, Faults
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+    )
     parser.add_argument('checkpoint', help='checkpoint, of a run or published')
     parser.add_argument('--out', help='file for all predictions (.pkl)')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--show-dir', help='folder for pictures of the predictions, below the run of this test')
+    parser.add_argument('--show-dir', help='folder for pictures, below the folder of this test')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
     add_config_arguments(parser)
     return parser.parse_args()
 
 
 def set_pictures(cfg, args):
-    hook = cfg.get('default_hooks', {}).get('visualization')
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise ConfigError('--show and --show-dir: the config has no default_hooks.visualization')
     hook.update(draw=True, show=args.show, wait_time=args.wait_time)
@@ -31,25 +35,39 @@ def set_pictures(cfg, args):
         hook.test_out_dir = args.show_dir
 
 
-def dump_results(path):
-    """The host's own form where it has one: mmdet's encodes masks."""
+def check_out(path):
+    """Before the test and not after it."""
     if not path.endswith(('.pkl', '.pickle')):
         raise ConfigError(f'--out {path!r} must end with .pkl or .pickle')
-    return DumpResults(out_file_path=path)
+    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f'--out {path!r} cannot be written')
+
+
+def dump_results(path):
+    """The host's own form where it has one: mmdet's encodes masks. For a runner's scope, once it is built."""
+    with METRICS.switch_scope_and_registry(None) as registry:
+        return (registry.get('DumpDetResults') or DumpResults)(out_file_path=path)
 
 
 @exit_with_message
 def main():
     args = parse_args()
-    cfg = load_config(args)
+    cfg = read_config(args)
     cfg.load_from, cfg.resume = args.checkpoint, False
-    if args.show or args.show_dir:
-        set_pictures(cfg, args)
-    dump = dump_results(args.out) if args.out else None
-    validate(cfg, splits=('test',))
+    faults = Faults()
+    with faults.under():
+        if args.show or args.show_dir:
+            set_pictures(cfg, args)
+    with faults.under():
+        if args.out:
+            check_out(args.out)
+    with faults.under():
+        cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
+    faults.report()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    if dump is not None:
-        runner.test_evaluator.metrics.append(dump)
+    if args.out:
+        runner.test_evaluator.metrics.append(dump_results(args.out))
     runner.test()
 
 

@@ -5,15 +5,17 @@ import argparse
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmlocal.config import add_config_arguments, check_checkpoint, exit_with_message, load_config, validate
+from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
 from mmlocal.errors import ConfigError, Faults
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    parser.add_argument(
+        'config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='learning rate by the batch size')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -25,20 +27,14 @@ def parse_args():
 
 
 def set_resume(cfg, resume):
-    if resume is None:
-        return
+    """Write `--resume` into the config, and return the checkpoint that it means."""
     cfg.resume = True
     cfg.load_from = None if resume == 'auto' else resume
-    latest = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else None
-    faults = Faults()
-    if latest is not None:
-        with faults.under('--resume'):
-            check_checkpoint(latest)
-    faults.report()
+    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
 
 
 def set_auto_scale_lr(cfg):
-    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise ConfigError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
     cfg.auto_scale_lr.enable = True
 
@@ -46,11 +42,15 @@ def set_auto_scale_lr(cfg):
 @exit_with_message
 def main():
     args = parse_args()
-    cfg = load_config(args)
-    set_resume(cfg, args.resume)
-    if args.auto_scale_lr:
-        set_auto_scale_lr(cfg)
-    validate(cfg)
+    cfg = read_config(args)
+    faults = Faults()
+    with faults.under():
+        if args.auto_scale_lr:
+            set_auto_scale_lr(cfg)
+    resumed = set_resume(cfg, args.resume) if args.resume else None
+    with faults.under():
+        cfg = validate(cfg, checkpoint=('--resume', resumed) if resumed else None)
+    faults.report()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.train()
 

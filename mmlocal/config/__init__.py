@@ -1,8 +1,9 @@
 """Configs in, configs or errors out."""
 
-from mmlocal.config.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.config.cli import add_config_arguments, exit_with_message, load_config, read_config
+from mmlocal.config.files import check_checkpoint
 from mmlocal.config.localize import find_backbone, is_local, localize
-from mmlocal.config.validate import check_checkpoint, validate
+from mmlocal.config.validate import validate
 
 __all__ = [
     'add_config_arguments',
@@ -12,5 +13,6 @@ __all__ = [
     'is_local',
     'load_config',
     'localize',
+    'read_config',
     'validate',
 ]

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
 
 from mmlocal.config.localize import localize
-from mmlocal.errors import ConfigError
+from mmlocal.errors import ConfigError, Faults, nearest, reason
 
-__all__ = ['add_config_arguments', 'exit_with_message', 'load_config', 'use_amp']
+__all__ = [
+    'add_config_arguments',
+    'exit_with_message',
+    'find_config',
+    'load_config',
+    'read_config',
+    'use_amp',
+]
+
+# Keys of a config beside those of the runner that somebody reads.
+_READ_BY_TOOLS = (
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'tta_model',
+    'tta_pipeline',
+)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +44,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=_Options,
         help='settings of the config to override, as key=value; lists as key="[a,b]" or key=a,b',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -32,29 +52,97 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+class _Options(DictAction):
+    """`key=value` pairs, refused with a sentence where the host's own action has a traceback."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        for pair in values or []:
+            try:
+                super().__call__(parser, namespace, [pair], option_string)
+            except (AssertionError, ValueError) as error:
+                why = 'has unbalanced brackets' if '=' in pair else 'is not key=value'
+                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
+
+
 def load_config(args: argparse.Namespace) -> Config:
-    """The config of a tool's arguments, its silent parts of local learning filled in.
+    """`read_config`, its silent parts of local learning filled in.
 
     Raises:
         ConfigError: if the file is not there or not a config, or local learning does not fit.
     """
+    return localize(read_config(args))
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """The config of a tool's arguments: the file, what the command line overrides, and the work directory.
+
+    Raises:
+        ConfigError: if the file is not there or not a config, or an override does not fit it.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if '::' not in args.config and not Path(args.config).is_file():
-        raise ConfigError(f'config {args.config!r} does not exist (looked for {Path(args.config).absolute()})')
+    path = find_config(args.config)
     try:
-        cfg = Config.fromfile(args.config)
-    except (SyntaxError, FileNotFoundError, KeyError) as error:
-        raise ConfigError(f'config {args.config!r} cannot be read: {error}') from error
+        cfg = Config.fromfile(path)
+    except Exception as error:  # configs are code: theirs may raise anything
+        raise ConfigError(f'config {args.config!r} cannot be read: {reason(error)}') from error
+    faults = Faults()
+    with faults.under():
+        _override(cfg, args.cfg_options or {})
     cfg.launcher = args.launcher
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
     if args.work_dir:
         cfg.work_dir = args.work_dir
     elif not cfg.get('work_dir'):
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    if getattr(args, 'amp', False):
-        use_amp(cfg)
-    return localize(cfg)
+    with faults.under():
+        if getattr(args, 'amp', False):
+            use_amp(cfg)
+    faults.report()
+    return cfg
+
+
+def find_config(name: str) -> str:
+    """Path of a config file, or of a host's own: `mmdet::retinanet/retinanet_r50_fpn_1x_coco.py`.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    if '::' not in name:
+        if not Path(name).is_file():
+            raise ConfigError(f'config {name!r} does not exist (looked for {Path(name).absolute()})')
+        return name
+    package, _, below = name.partition('::')
+    # Not by mmengine.hub, which installs a package that is missing.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f'config {name!r}: the package {package!r} is not installed')
+    root = Path(spec.submodule_search_locations[0]) / '.mim' / 'configs'
+    if not (root / below).is_file():
+        known = [f'{package}::{path.relative_to(root).as_posix()}' for path in root.rglob('*.py')]
+        raise ConfigError(
+            f'config {name!r} does not exist (looked for {root / below}).{nearest(name, known)}'
+        )
+    return str(root / below)
+
+
+def _override(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Apply `--cfg-options` one by one, so that each that does not fit is told."""
+    from mmengine.runner import Runner
+
+    known = {*cfg, *inspect.signature(Runner).parameters, *_READ_BY_TOOLS}
+    faults = []
+    for key, value in options.items():
+        top = key.split('.')[0]
+        if top not in known:
+            faults.append(
+                f'--cfg-options {key}: nothing in the config is called {top!r}.{nearest(top, sorted(known))}'
+            )
+            continue
+        try:
+            cfg.merge_from_dict({key: value})
+        except (AssertionError, IndexError, KeyError, TypeError, ValueError) as error:
+            faults.append(f'--cfg-options {key} = {value!r} does not fit the config: {reason(error)}')
+    if faults:
+        raise ConfigError(*faults)
 
 
 def use_amp(cfg: Config) -> None:
@@ -79,7 +167,7 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
             main()
         except ConfigError as error:
             for fault in error.faults:
-                print(f'error: {fault}', file=sys.stderr)
+                sys.stderr.write(f'error: {fault}\n')
             sys.exit(2)
 
     return guarded

@@ -19,7 +19,8 @@ from mmlocal.errors import ConfigError, Faults
 __all__ = ['find_backbone', 'is_local', 'localize']
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
-_HOOKS = ('mmlocal.MomentumHook', 'mmlocal.PlanHook')
+_HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
+_SEED = 'mmlocal.SeedSample'
 _SLOTS = ('backbone', 'generator')
 
 
@@ -43,7 +44,7 @@ def localize(cfg: Config) -> Config:
 
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
-    and show the plan. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
+    and show the plan; what resuming to the bit needs. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
@@ -60,6 +61,9 @@ def localize(cfg: Config) -> Config:
     with faults.under('optim_wrapper'):
         _swap_wrapper(cfg)
     faults.report()
+    # Without it the gradients of all blocks but the last are silently not averaged.
+    cfg.find_unused_parameters = True
+    _make_resumable(cfg)
     hooks = list(cfg.get('custom_hooks') or [])
     present = {hook.get('type') for hook in hooks}
     cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
@@ -69,10 +73,11 @@ def localize(cfg: Config) -> Config:
 def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
     auxiliary = backbone.get('auxiliary')
     if auxiliary is None:
-        raise ConfigError("auxiliary is missing: what trains the blocks? For example dict(type='mmlocal.Auxiliary')")
-    for one in [auxiliary] if isinstance(auxiliary, Mapping) else auxiliary:
-        given = dict(one.get('head') or {})
-        if 'type' not in given:
+        raise ConfigError("auxiliary is missing: what trains the blocks, as dict(type='mmlocal.Auxiliary')")
+    for one in auxiliary if isinstance(auxiliary, (list, tuple)) else [auxiliary]:
+        given = one.get('head') or {} if isinstance(one, Mapping) else None
+        # What is no dict is for `validate` to refuse.
+        if isinstance(given, Mapping) and 'type' not in given:
             one['head'] = ConfigDict({**derive_head(cfg), **given})
 
 
@@ -87,3 +92,17 @@ def _swap_wrapper(cfg: Config) -> None:
         known = ', '.join(_WRAPPERS)
         raise ConfigError(f'type = {name!r} has no block-wise form; {known} have one')
     wrapper['type'] = f'mmlocal.{_WRAPPERS[name]}'
+
+
+def _make_resumable(cfg: Config) -> None:
+    """A loop that goes on within an epoch, and augmentations that depend on epoch and sample alone."""
+    loop = cfg.get('train_cfg') or {}
+    if loop.get('type') == 'EpochBasedTrainLoop' or (loop.get('by_epoch') and 'type' not in loop):
+        loop.pop('by_epoch', None)
+        loop['type'] = 'mmlocal.ResumableEpochLoop'
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and isinstance(dataset.get('dataset'), Mapping):
+        dataset = dataset['dataset']
+    pipeline = dataset.get('pipeline')
+    if pipeline and pipeline[0].get('type') != _SEED:
+        dataset['pipeline'] = [ConfigDict(type=_SEED), *pipeline]

@@ -3,131 +3,149 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.registry import LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope, Registry
+from torch import nn
 
-from mmlocal.config.localize import find_backbone
-from mmlocal.errors import ConfigError, Faults
+from mmlocal.config.components import check_arguments, check_component, find_type
+from mmlocal.config.files import check_checkpoint, check_datasets
+from mmlocal.config.localize import find_backbone, localize
+from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.registry import MODELS
 
-__all__ = ['check_checkpoint', 'validate']
+__all__ = ['validate']
 
-_MINI = 'configs/man/faster_rcnn_r18_man_mini-coco.py'
+# Read by those who build an optimizer wrapper, not by the wrapper.
+_CONSTRUCTOR_KEYS = ('constructor', 'paramwise_cfg')
 
 
-def validate(cfg: Config, splits: tuple[str, ...] = ('train', 'val')) -> None:
-    """Check a config that `localize` has completed.
+def validate(
+    cfg: Config, splits: Iterable[str] = ('train', 'val'), checkpoint: tuple[str, str] | None = None
+) -> Config:
+    """Complete a config with `localize`, and check it.
 
-    Looked at: the files of the datasets of `splits`, how the backbone is cut and what trains its
-    blocks, the step policy, and the checkpoint to start from. The backbone is built without memory
-    for its weights; nothing else is.
+    Looked at: the files of the datasets of `splits`; types and arguments of the backbone, what trains
+    its blocks, the optimizer and the loop; how the backbone is cut; the step policy; and the
+    checkpoint to start from. The backbone is built without memory for its weights; nothing else is.
+
+    Args:
+        cfg: any config; one without a `LocalBackbone` is checked for the rest.
+        splits: `train`, `val`, `test`: those that will be used.
+        checkpoint: what the user calls the checkpoint to start from, and its path; without, `load_from`.
+
+    Returns:
+        The completed config.
 
     Raises:
         ConfigError: with all that was found.
     """
-    faults = Faults()
-    faults.found += [fault for split in splits for fault in _dataset_faults(cfg, split)]
+    splits, faults = tuple(splits), Faults()
+    with faults.under():
+        check_datasets(cfg, splits)
+    fits = False
+    with faults.under():
+        cfg = localize(cfg)
+        fits = True
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
+        _check_backbone(cfg, faults, build=fits)
+        if 'train' in splits:
+            _check_training(cfg, faults)
+    if checkpoint is None and cfg.get('load_from'):
+        checkpoint = ('load_from', cfg.load_from)
+    if checkpoint is not None:
+        with faults.under(checkpoint[0]):
+            check_checkpoint(checkpoint[1])
+    faults.report()
+    return cfg
+
+
+def _check_training(cfg: Config, faults: Faults) -> None:
+    """Optimizer, its wrapper, and the loop; with a constructor the optimizer is that one's matter."""
+    loop, wrapper = cfg.get('train_cfg') or {}, cfg.get('optim_wrapper') or {}
+    if 'type' in loop:
+        with faults.under('train_cfg'), LOOPS.switch_scope_and_registry(None) as registry:
+            check_component(copy.deepcopy(loop), registry)
+    if not wrapper or 'constructor' in wrapper:
+        return
+    with faults.under('optim_wrapper'):
+        _check_wrapper(wrapper)
+    with faults.under('optim_wrapper.optimizer'), OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        check_component(copy.deepcopy(wrapper.get('optimizer')), registry)
     found = find_backbone(cfg)
     if found is not None:
-        place, backbone = found
-        with faults.under(place):
-            _try_build(backbone, cfg.get('default_scope', 'mmengine'))
         with faults.under('optim_wrapper'):
-            _check_policy(cfg.get('optim_wrapper') or {}, backbone.get('reach', 1))
-    if cfg.get('load_from'):
-        with faults.under('load_from'):
-            check_checkpoint(cfg.load_from)
+            _check_policy(wrapper, found[1].get('reach', 1))
+
+
+def _check_wrapper(wrapper: Mapping[str, Any]) -> None:
+    arguments = {name: value for name, value in wrapper.items() if name not in _CONSTRUCTOR_KEYS}
+    with OPTIM_WRAPPERS.switch_scope_and_registry(None) as registry:
+        function = find_type({'type': 'OptimWrapper', **wrapper}, registry)
+        # Wrappers hand their **kwargs to their bases as they are.
+        check_arguments(arguments, [function], function.__name__, thorough=True)
+
+
+def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
+    """What the block-wise wrapper refuses when it is built, and what it could refuse only in training."""
+    from mmlocal.engine import BlockwiseOptimWrapper
+
+    policy, count = wrapper.get('step_policy', 'joint'), wrapper.get('accumulative_counts', 1)
+    faults = Faults()
+    with faults.under():
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.0)
+        try:
+            BlockwiseOptimWrapper(optimizer, policy, accumulative_counts=count)
+        except (AssertionError, TypeError) as error:
+            raise ConfigError(f'accumulative_counts = {count!r} cannot be used: {reason(error)}') from error
+    if policy == 'per_block' and isinstance(reach, int) and reach > 1:
+        faults.found.append(
+            f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block"
+        )
     faults.report()
 
 
-def check_checkpoint(path: str) -> None:
-    """Open a checkpoint as a run would.
-
-    Raises:
-        ConfigError: if it is not there, cannot be read to its end, or holds no weights.
-    """
-    from mmengine.runner import CheckpointLoader
-
-    if '://' in path:
+def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
+    """Types and arguments first; then it is built without those that are wrong, for what only that shows."""
+    found = find_backbone(cfg)
+    if found is None:
         return
-    if not Path(path).is_file():
-        raise ConfigError(f' = {path!r} does not exist (looked for {Path(path).absolute()})')
+    place, backbone = found[0], copy.deepcopy(found[1])
+    with MODELS.switch_scope_and_registry(None) as registry:
+        wrong = _component_faults(backbone, registry)
+        faults.add(place, wrong)
+        # Wrong arguments are out of it now. What is wrong still (a type, the partition) decides about the rest.
+        if build and not _component_faults(backbone, registry):
+            with faults.under(place):
+                _try_build(backbone, registry, explain=not wrong)
+
+
+def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> tuple[str, ...]:
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    except Exception as error:  # whatever a broken file makes torch raise
-        reason = str(error).split('\n')[0][:120]
-        raise ConfigError(f' = {path!r} is broken or not a checkpoint: {reason}') from error
-    if not isinstance(checkpoint, Mapping) or not ('state_dict' in checkpoint or 'model' in checkpoint):
-        raise ConfigError(f' = {path!r} holds no weights (no key state_dict)')
+        check_component(config, registry)
+    except ConfigError as error:
+        return error.faults
+    return ()
 
 
-def _check_policy(wrapper: Mapping[str, Any], reach: int) -> None:
-    if wrapper.get('step_policy', 'joint') != 'per_block':
+def _try_build(backbone: MutableMapping[str, Any], registry: Registry, explain: bool) -> None:
+    """Build the backbone; an error of other people's code is told if no known fault explains it."""
+    try:
+        with torch.device('meta'):
+            registry.build(copy.deepcopy(backbone))
         return
-    faults = []
-    if reach > 1:
-        faults.append(f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block")
-    count = wrapper.get('accumulative_counts', 1)
-    if count > 1:
-        faults.append(f"accumulative_counts = {count} does not go with step_policy 'per_block': use 'joint'")
-    if faults:
-        raise ConfigError(*faults)
-
-
-def _try_build(backbone: Mapping[str, Any], scope: str) -> None:
-    """Build the backbone on the meta device, for the faults that building it shows."""
-    if DefaultScope.get_current_instance() is None:
-        init_default_scope(scope)
-    try:
-        with torch.device('meta'), DefaultScope.overwrite_default_scope(scope):
-            MODELS.build(copy.deepcopy(dict(backbone)))
     except ConfigError:
         raise
-    except NotImplementedError:
-        return  # an operator without a meta form: the real build will tell
-    except (TypeError, KeyError, ValueError) as error:
-        raise ConfigError(f': {error}') from error
-
-
-def _datasets(config: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every dataset with files of its own, inside wrappers and concatenations too."""
-    if isinstance(config, (list, tuple)):
-        for i, one in enumerate(config):
-            yield from _datasets(one, f'{place}[{i}]')
-    elif isinstance(config, Mapping):
-        for inner in ('dataset', 'datasets'):
-            if inner in config:
-                yield from _datasets(config[inner], f'{place}.{inner}')
-        if 'ann_file' in config or 'data_prefix' in config:
-            yield place, config
-
-
-def _dataset_faults(cfg: Config, split: str) -> list[str]:
-    loader = cfg.get(f'{split}_dataloader') or {}
-    return [
-        f'{place}.{key} = {path!r} does not exist (looked for {Path(path).absolute()}). {_how_to_get(path)}'
-        for place, dataset in _datasets(loader.get('dataset'), f'{split}_dataloader.dataset')
-        for key, path in _files(dataset)
-        if '://' not in path and not Path(path).exists()
-    ]
-
-
-def _files(dataset: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    root = Path(dataset.get('data_root') or '')
-    if dataset.get('ann_file'):
-        yield 'ann_file', str(root / dataset['ann_file'])
-    prefixes = dataset.get('data_prefix') or {}
-    for name, prefix in (prefixes if isinstance(prefixes, Mapping) else {'img_path': prefixes}).items():
-        if isinstance(prefix, str) and prefix:
-            yield f'data_prefix.{name}', str(root / prefix)
-
-
-def _how_to_get(path: str) -> str:
-    if 'mini-' in path:
-        return 'Make it in seconds: python tools/dataset_converters/make_mini_coco.py'
-    return f'docs/datasets.md says where to get it and how to lay it out; {_MINI} runs without it'
+    except Exception:  # perhaps the meta device's: some networks read numbers off their tensors
+        if not explain:
+            return
+    try:
+        registry.build(copy.deepcopy(backbone))
+    except ConfigError:
+        raise
+    except Exception as error:  # a network may raise anything
+        check_component(backbone, registry, thorough=True)
+        raise ConfigError(f' cannot be built: {reason(error)}') from error

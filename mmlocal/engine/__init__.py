@@ -1,6 +1,15 @@
 """Optimizer wrappers and hooks: local learning in mmengine's training loop."""
 
+from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
 from mmlocal.engine.hooks import MomentumHook
 from mmlocal.engine.optim_wrapper import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
 
-__all__ = ['BlockwiseAmpOptimWrapper', 'BlockwiseOptimWrapper', 'MomentumHook']
+__all__ = [
+    'BlockwiseAmpOptimWrapper',
+    'BlockwiseOptimWrapper',
+    'ExactResumeHook',
+    'MomentumHook',
+    'PlanHook',
+    'ResumableEpochLoop',
+    'SeedSample',
+]

@@ -14,7 +14,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from mmlocal.config import check_checkpoint, exit_with_message
-from mmlocal.errors import Faults
+from mmlocal.errors import ConfigError, Faults, reason
 
 
 def parse_args():
@@ -26,17 +26,35 @@ def parse_args():
 
 
 def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
-    """Write the published form of `in_file` and return its path."""
+    """Write the published form of `in_file` and return its path; what is left of `in_file` is `save_keys`.
+
+    Raises:
+        ConfigError: if the checkpoint lacks one of `save_keys`, or the file cannot be written.
+    """
     checkpoint = CheckpointLoader.load_checkpoint(in_file, map_location='cpu')
-    kept = {key: checkpoint[key] for key in save_keys if key in checkpoint}
-    kept['state_dict'] = {k: v for k, v in checkpoint['state_dict'].items() if '.auxiliaries.' not in k}
+    missing = [key for key in save_keys if key not in checkpoint]
+    if missing:
+        raise ConfigError(
+            f'in_file = {in_file!r} has no {", ".join(missing)}; it has {", ".join(checkpoint)}'
+        )
+    kept = {key: checkpoint[key] for key in save_keys}
+    if 'state_dict' in kept:
+        kept['state_dict'] = {k: v for k, v in kept['state_dict'].items() if '.auxiliaries.' not in k}
     out_file = Path(out_file)
-    out_file.parent.mkdir(parents=True, exist_ok=True)
-    unnamed = out_file.with_suffix('.tmp')
-    torch.save(kept, unnamed)
-    digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]
-    final = out_file.with_name(f'{out_file.stem}-{digest}.pth')
-    os.replace(unnamed, final)
+    name = out_file.name.removesuffix('.pth')
+    unnamed = out_file.with_name(f'.{name}.{os.getpid()}')
+    try:
+        out_file.parent.mkdir(parents=True, exist_ok=True)
+        # Into an open file: torch writes the name of a path into the archive, and so into its hash.
+        with unnamed.open('wb') as file:
+            torch.save(kept, file)
+        digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]
+        final = out_file.with_name(f'{name}-{digest}.pth')
+        os.replace(unnamed, final)
+    except OSError as error:
+        raise ConfigError(f'out_file = {str(out_file)!r} cannot be written: {reason(error)}') from error
+    finally:
+        unnamed.unlink(missing_ok=True)
     return final
 
 

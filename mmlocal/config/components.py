@@ -1,0 +1,235 @@
+"""Types and arguments of a config's components, held against their signatures before any is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from mmengine.registry import Registry
+
+from mmlocal.errors import ConfigError, Faults, nearest
+from mmlocal.registry import PARTITIONS
+
+__all__ = ['check_arguments', 'check_component', 'check_partition', 'find_type']
+
+# Where a component of mmlocal holds another one, whatever else its arguments may be.
+_SLOTS = ('auxiliary', 'bridge', 'head', 'dense_head')
+# What a parent gives its parts when it builds them, and what a loop and a wrapper get from the runner.
+_FILLED_IN = {'self', 'units', 'place', 'in_channels', 'stride', 'runner', 'dataloader'}
+_NO_ARGUMENTS = {'type', '_scope_'}
+_FEW_NAMES = 40
+# Annotations are texts in this package, whose modules postpone them.
+_PLAIN: dict[Any, tuple[Any, str]] = {
+    'int': (int, 'a whole number'),
+    'float': ((int, float), 'a number'),
+    'bool': (bool, 'True or False'),
+    'str': (str, 'a text'),
+}
+
+
+def check_component(config: Any, registry: Registry, thorough: bool = False) -> None:
+    """Look at type and arguments of a component and, inside components of mmlocal, of its parts.
+
+    Args:
+        config: a copy of the component, with its `type`; unknown and unsuitable arguments are taken out
+            of it, so that what is left can be built for further faults.
+        registry: where the type is looked up.
+        thorough: look for missing arguments and through `**kwargs` too. Not every class passes them on
+            to its base as they are, so this is for explaining why something could not be built.
+
+    Raises:
+        ConfigError: with every unknown type, and every unknown or unsuitable argument.
+    """
+    if not isinstance(config, MutableMapping):
+        raise ConfigError(f' = {config!r} is not a component: dict(type=...)')
+    with registry.switch_scope_and_registry(config.get('_scope_')) as scoped:
+        function = find_type(config, scoped)
+        faults = Faults()
+        with faults.under():
+            # A LocalBackbone hands what it does not know to the network of type `arch`.
+            if 'arch' in _accepted(function, through_kwargs=False):
+                _check_with_network(config, function, scoped, thorough)
+            else:
+                check_arguments(config, [function], _name(function), thorough)
+        if function.__module__.startswith('mmlocal.'):
+            for name, part in _parts(config):
+                with faults.under(name):
+                    check_component(part, scoped, thorough)
+        faults.report()
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The components inside one of mmlocal: those in known slots, and whatever else has a type."""
+    for name, value in config.items():
+        if name == 'partition' or name.endswith('_cfg') or value is None:
+            continue
+        several = isinstance(value, (list, tuple))
+        for place, one in [(f'{name}[{i}]', v) for i, v in enumerate(value)] if several else [(name, value)]:
+            if name in _SLOTS or (isinstance(one, Mapping) and 'type' in one):
+                yield place, one
+
+
+def find_type(config: Mapping[str, Any], registry: Registry, key: str = 'type') -> Callable[..., Any]:
+    """The class or function that a config names under `key`.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    if key not in config:
+        raise ConfigError(f'{key} is missing: the name of a {registry.name}')
+    name = config[key]
+    if callable(name):
+        return name
+    if not isinstance(name, str):
+        raise ConfigError(f'{key} = {name!r} is not the name of a {registry.name}')
+    try:
+        found: Callable[..., Any] | None = registry.get(name)
+    except RuntimeError:  # mmengine's for some names with a dot
+        found = None
+    if found is None:
+        raise ConfigError(f'{key} = {name!r} is not a {registry.name}{_what_is(name, registry)}')
+    return found
+
+
+def _what_is(name: str, registry: Registry) -> str:
+    """What a registry holds that an unknown name may have meant."""
+    scope, _ = Registry.split_scope_key(name)
+    scopes = {registry.scope: registry, registry.root.scope: registry.root, **registry.root.children}
+    if scope is not None and scope not in scopes:
+        return f': no package {scope!r} is in use.{nearest(scope, list(scopes))}'
+    owner = scopes[scope or registry.scope]
+    prefix = f'{scope}.' if scope else ''
+    names = [prefix + other for other in sorted(owner.module_dict)]
+    listed = f' ({", ".join(names)})' if len(names) <= _FEW_NAMES else f', which has {len(names)}'
+    if scope is None:
+        names += [other for other in registry.root.module_dict if other not in names]
+    return f' of {owner.scope}{listed}.{nearest(name, names)}'
+
+
+def check_arguments(
+    config: MutableMapping[str, Any],
+    takers: Sequence[Callable[..., Any]],
+    called: str,
+    thorough: bool = False,
+) -> None:
+    """Hold arguments against the signatures of those who take them.
+
+    Args:
+        config: the arguments; `type` is none. Faulty ones are taken out.
+        takers: a function or class; then the one that it hands its other arguments to, if it does.
+        called: their name in a message.
+        thorough: as for `check_component`.
+
+    Raises:
+        ConfigError: with each argument that nobody takes, and each whose value is not of the plain
+            type (a number, a text) that its annotation asks for.
+    """
+    accepted: dict[str, inspect.Parameter] = {}
+    for taker in takers:
+        accepted |= _accepted(taker, through_kwargs=thorough)
+    closed = thorough or not _takes_any(takers[-1])
+    faults = []
+    for name, value in list(config.items()):
+        if name in _NO_ARGUMENTS:
+            continue
+        if name in accepted:
+            wrong = _unsuitable(name, value, accepted[name])
+        else:
+            wrong = _unknown(name, value, accepted, called) if closed else None
+        if wrong is not None:
+            faults.append(wrong)
+            del config[name]
+    if thorough and not faults:
+        own = [p for taker in takers for p in _accepted(taker, through_kwargs=False).values()]
+        needed = [p.name for p in own if p.default is p.empty and not _filled_in(p)]
+        faults = [f'{name} is missing: {called} needs it' for name in needed if name not in config]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _unsuitable(name: str, value: Any, parameter: inspect.Parameter) -> str | None:
+    kind, description = _PLAIN.get(parameter.annotation, (object, ''))
+    return None if isinstance(value, kind) else f'{name} = {value!r} is not {description}'
+
+
+def _unknown(name: str, value: Any, accepted: Mapping[str, inspect.Parameter], called: str) -> str:
+    names = [other for other, parameter in accepted.items() if not _filled_in(parameter)]
+    hint = nearest(name, names) or f' Arguments: {", ".join(names) or "none"}'
+    # A text, a number or a short list is worth showing, a component is not.
+    given = f'{name} = {value!r}' if len(repr(value)) < 40 else name
+    return f'{given} is not an argument of {called}.{hint}'
+
+
+def _filled_in(parameter: inspect.Parameter) -> bool:
+    return parameter.name in _FILLED_IN and parameter.default is parameter.empty
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, '__name__', str(function))
+
+
+def _accepted(function: Callable[..., Any], through_kwargs: bool) -> dict[str, inspect.Parameter]:
+    """Named parameters, of a class those of its constructor; those that its bases take too if asked for."""
+    levels = [function]
+    if through_kwargs and inspect.isclass(function):
+        levels = [vars(base)['__init__'] for base in function.__mro__ if '__init__' in vars(base)]
+    found: dict[str, inspect.Parameter] = {}
+    for level in levels:
+        own = {p.name: p for p in _signature(level) if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        found = {**own, **found}
+        if not _takes_any(level):
+            break
+    return found
+
+
+def _takes_any(function: Callable[..., Any]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in _signature(function))
+
+
+def _signature(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _check_with_network(
+    config: MutableMapping[str, Any], function: Callable[..., Any], registry: Registry, thorough: bool
+) -> None:
+    faults = Faults()
+    with faults.under():
+        network = find_type(config, registry, 'arch')
+        with faults.under():
+            check_arguments(config, [function, network], f'{_name(function)} or {_name(network)}', thorough)
+        _check_depth(config, network)
+    with faults.under('partition'):
+        check_partition(config.get('partition'))
+    faults.report()
+
+
+def _check_depth(config: Mapping[str, Any], network: Any) -> None:
+    """ResNets and their like have a table of depths."""
+    settings, depth = getattr(network, 'arch_settings', None), config.get('depth')
+    if not isinstance(settings, Mapping) or depth is None or depth in settings:
+        return
+    known = list(settings)
+    near = min(known, key=lambda other: abs(other - depth)) if isinstance(depth, int) else known[0]
+    listed = ', '.join(map(str, known))
+    raise ConfigError(
+        f'depth = {depth!r} is not a depth of {_name(network)} ({listed}). Did you mean {near}?'
+    )
+
+
+def check_partition(partition: Any) -> None:
+    """Look at what a partition is; whether it suits a network shows when that is built.
+
+    Raises:
+        ConfigError: if it is neither a list of names nor a dict of a known type with suitable arguments.
+    """
+    if isinstance(partition, Mapping):
+        # Functions, not classes with bases: everything can be known about their arguments.
+        function = find_type(partition, PARTITIONS)
+        check_arguments(dict(partition), [function], str(partition['type']), thorough=True)
+    elif not isinstance(partition, (list, tuple)) or not all(isinstance(cut, str) for cut in partition):
+        raise ConfigError(
+            f" = {partition!r} is neither a list of unit names such as ['layer1.1', 'layer2.1'] "
+            "nor a dict such as dict(type='Stage')"
+        )

@@ -1,0 +1,91 @@
+"""Files that a config names: datasets, annotations, checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmlocal.errors import ConfigError, reason
+
+__all__ = ['check_checkpoint', 'check_datasets']
+
+_MINI_CONFIG = 'configs/man/faster_rcnn_r18_man_mini-coco.py'
+_MINI_TOOLS = {'mini-coco': 'tools/dataset_converters/make_mini_coco.py'}
+
+
+def check_datasets(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> None:
+    """Look whether the datasets of `splits`, and what their evaluators read, are there.
+
+    Raises:
+        ConfigError: with every file and folder that is not, each once: one root that is missing as a
+            whole is one fault.
+    """
+    missing: dict[str, str] = {}
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
+        for place, path in [
+            *_files(dataset, f'{split}_dataloader.dataset'),
+            *_files(cfg.get(f'{split}_evaluator'), f'{split}_evaluator'),
+        ]:
+            if '://' not in path and not os.path.exists(path) and not _inside(path, missing):
+                missing[path] = f'{place} = {path!r} does not exist (looked for {os.path.abspath(path)}). '
+    if missing:
+        raise ConfigError(*(sentence + _how_to_get(path) for path, sentence in missing.items()))
+
+
+def _inside(path: str, folders: Mapping[str, str]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
+
+
+def _files(config: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Place and path of all that is read, inside wrappers and concatenations too; a root before its files."""
+    if isinstance(config, (list, tuple)):
+        for i, one in enumerate(config):
+            yield from _files(one, f'{place}[{i}]')
+    if not isinstance(config, Mapping):
+        return
+    for inner in ('dataset', 'datasets'):
+        if inner in config:
+            yield from _files(config[inner], f'{place}.{inner}')
+    root, prefixes = config.get('data_root') or '', config.get('data_prefix')
+    below = {'ann_file': config.get('ann_file'), 'data_prefix': prefixes}
+    if isinstance(prefixes, Mapping):
+        below |= {f'data_prefix.{name}': prefix for name, prefix in prefixes.items()}
+    read = {name: path for name, path in below.items() if isinstance(path, str) and path}
+    # A root that nothing is read below may be one that the dataset makes itself.
+    if root and any(not os.path.isabs(path) and '://' not in path for path in read.values()):
+        yield f'{place}.data_root', root
+    for name, path in read.items():
+        yield f'{place}.{name}', os.path.join(root, path)
+
+
+def _how_to_get(path: str) -> str:
+    for name, tool in _MINI_TOOLS.items():
+        parts = Path(path).parts
+        if name in parts:
+            folder = Path(*parts[: parts.index(name) + 1])
+            return f'Make it in seconds: python {tool} --out {folder}'
+    return f'docs/datasets.md says where to get it and how to lay it out; {_MINI_CONFIG} runs without it'
+
+
+def check_checkpoint(path: str) -> None:
+    """Open a checkpoint as a run would.
+
+    Raises:
+        ConfigError: if it is not there, cannot be read to its end, or holds no weights.
+    """
+    from mmengine.runner import CheckpointLoader
+
+    if '://' in path:
+        return
+    if not os.path.isfile(path):
+        raise ConfigError(f' = {path!r} does not exist (looked for {os.path.abspath(path)})')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    except Exception as error:  # whatever a broken file makes torch raise
+        raise ConfigError(f' = {path!r} is broken or not a checkpoint: {reason(error)}') from error
+    if not isinstance(checkpoint, Mapping) or not ('state_dict' in checkpoint or 'model' in checkpoint):
+        raise ConfigError(f' = {path!r} holds no weights (no key state_dict)')

@@ -1,0 +1,85 @@
+"""Resuming at any iteration, to the bit.
+
+mmengine neither keeps random states in its checkpoints nor resumes in the middle of an epoch. Here
+nothing has to be kept: every random draw is made to depend on the run's seed and on where it is made
+(which iteration, which epoch and sample), so a resumed run draws what the first one would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmlocal.registry import HOOKS, LOOPS, TRANSFORMS
+
+__all__ = ['ExactResumeHook', 'ResumableEpochLoop', 'SeedSample']
+
+# Shared with the data loader's workers, which live longer than an epoch: seed and epoch.
+_RUN = torch.zeros(2, dtype=torch.int64).share_memory_()
+
+
+def seed_all(*place: int) -> None:
+    """Seed Python's, numpy's and torch's generators from where the run is."""
+    digest = hashlib.blake2b(repr(place).encode(), digest_size=8).digest()
+    seed = int.from_bytes(digest, 'little')
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed % 2**63)
+
+
+@HOOKS.register_module()
+class ExactResumeHook(Hook):
+    """Seeds every iteration by seed, rank and iteration, and tells the data loader's workers the epoch.
+
+    Note:
+        A resumed run takes over the first one's seed, its sampler's too.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Give the sampler the seed of the run that is resumed."""
+        sampler = getattr(runner.train_dataloader, 'sampler', None)
+        if runner._resume and hasattr(sampler, 'seed'):
+            sampler.seed = runner.seed
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Tell the workers."""
+        _RUN[0], _RUN[1] = runner.seed, runner.epoch
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed this process for the iteration."""
+        seed_all(runner.seed, get_rank(), runner.iter)
+
+
+@TRANSFORMS.register_module()
+class SeedSample:
+    """First transform of a training pipeline: seeds what follows by seed, epoch and sample."""
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Return `results` as they are."""
+        seed_all(*_RUN.tolist(), results.get('sample_idx', 0))
+        return results
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(EpochBasedTrainLoop):
+    """`EpochBasedTrainLoop` that goes on within an epoch where a checkpoint was made there."""
+
+    def run_epoch(self) -> None:
+        """Run the rest of the epoch; what a resumed run has had of it is loaded and passed over."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self.iter - self.epoch * len(self.dataloader)
+        for idx, data_batch in islice(enumerate(self.dataloader), done, None):
+            self.run_iter(idx, data_batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1

@@ -1,0 +1,91 @@
+"""A run that was stopped anywhere ends as the one that was not, to the bit."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmlocal.config import localize
+from mmlocal.datasets import SceneSpec, export_coco, make_scenes
+from mmlocal.errors import ConfigError
+
+EPOCHS, BATCHES = 3, 3
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('mini')
+    for split, count in (('train', 2 * BATCHES), ('val', 2)):
+        export_coco(root, split, make_scenes(split, count, seed=0, spec=SceneSpec(size=64, empty=0.0)))
+    return f'{root}/'
+
+
+@pytest.fixture
+def train(config, data_root, tmp_path):
+    """Train a thin MAN detector with random flips, saving every iteration, and return its runner."""
+
+    def run(name, **options):
+        cfg = config('man/faster_rcnn_r18_man_mini-coco.py')
+        cfg.model.backbone.base_channels = 8
+        cfg.model.neck.in_channels = [8, 16, 32, 64]
+        cfg.train_dataloader.update(batch_size=2)
+        cfg.train_dataloader.dataset.data_root = data_root
+        cfg.train_dataloader.dataset.pipeline.insert(3, dict(type='RandomFlip', prob=0.5))
+        for key in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg'):
+            cfg.pop(key)
+        cfg.train_cfg.max_epochs = EPOCHS
+        cfg.train_cfg.pop('val_interval')
+        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=1)
+        cfg.work_dir = str(tmp_path / name)
+        cfg.log_level = 'ERROR'
+        cfg.merge_from_dict(options)
+        runner = Runner.from_cfg(Config(localize(cfg)._cfg_dict.to_dict()))
+        runner.train()
+        return runner
+
+    return run
+
+
+def state(runner):
+    optimizer = runner.optim_wrapper.optimizer
+    moments = [value for p in optimizer.param_groups for q in p['params'] for value in optimizer.state[q].values()]
+    rates = [group['lr'] for group in optimizer.param_groups]
+    return runner.model.state_dict(), moments, rates
+
+
+def assert_same(found, expected):
+    assert found[0].keys() == expected[0].keys()
+    for name, value in expected[0].items():
+        assert torch.equal(found[0][name], value), name
+    assert len(found[1]) == len(expected[1]) > 0
+    assert all(torch.equal(a, b) for a, b in zip(found[1], expected[1], strict=True))
+    assert found[2] == expected[2]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('policy', ['joint', 'per_block'])
+def test_resuming_at_any_iteration(train, tmp_path, policy):
+    options = {'optim_wrapper.step_policy': policy}
+    expected = state(train('whole', **options))
+    for stop in (2, BATCHES, 2 * BATCHES + 1) if policy == 'joint' else (BATCHES + 1,):
+        checkpoint = tmp_path / 'whole' / f'iter_{stop}.pth'
+        runner = train(f'resumed_{stop}', **options, **{'load_from': str(checkpoint), 'resume': True})
+        assert_same(state(runner), expected)
+        assert runner.iter == EPOCHS * BATCHES
+
+
+@pytest.mark.integration
+def test_another_plan_is_refused_with_both_shown(train, tmp_path):
+    train('first', **{'train_cfg.max_epochs': 1})
+    checkpoint = str(tmp_path / 'first' / f'iter_{BATCHES}.pth')
+    other = {'model.backbone.partition': ['layer1.0', 'layer2.0', 'layer3.0'], 'load_from': checkpoint}
+    with pytest.raises(ConfigError) as caught:
+        train('second', resume=True, **other)
+    message = str(caught.value)
+    assert 'trained by another plan' in message
+    assert 'stem … layer1.1: momentum of layer2.0' in message
+    assert 'stem … layer1.0: momentum of layer1.1' in message
+    before = torch.load(checkpoint, weights_only=False)['state_dict']
+    frozen = {'optim_wrapper.optimizer.lr': 0.0, 'train_cfg.max_epochs': 1}
+    weights_only = train('third', **other, **frozen).model.state_dict()
+    assert torch.equal(weights_only['backbone.layer4.1.conv1.weight'], before['backbone.layer4.1.conv1.weight'])
