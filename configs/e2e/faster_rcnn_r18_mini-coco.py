@@ -4,3 +4,5 @@ _base_ = [
     '../_base_/schedules/schedule_mini.py',
     'mmdet::_base_/default_runtime.py',
 ]
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4, max_keep_ckpts=2))
+custom_hooks = [dict(type='mmlocal.PeakMemoryHook')]

@@ -10,6 +10,3 @@ model = dict(
         auxiliary={{_base_.man}},
     )
 )
-# The host neither clips nor accumulates gradients, so stepping per block is the same training
-# with less memory.
-optim_wrapper = dict(type='mmlocal.BlockwiseOptimWrapper', step_policy='per_block')

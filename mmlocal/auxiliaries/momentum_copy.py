@@ -47,6 +47,11 @@ class MomentumCopy(BaseAveragedModel):
         """Whether the copy has been made equal to its source (or was loaded after that)."""
         return bool(self.steps > 0)
 
+    def start(self) -> None:
+        """Make the copy equal to its source, unless it has been or was loaded."""
+        if not self.started:
+            self.move()
+
     def move(self) -> None:
         """Move once; the first call makes the copy equal to its source."""
         self.update_parameters(self.source)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
@@ -149,13 +149,13 @@ class LocalBackbone(BaseModule):
         configs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         probe: Probe,
         faults: Faults,
-    ) -> nn.ModuleList:
+    ) -> ModuleList:
         trained = self.blocks[:-1]
         several = not isinstance(configs, Mapping)
         listed = list(configs) if several else [configs] * len(trained)
         if len(listed) != len(trained) and not faults.found:
             faults.found.append(f'auxiliary has {len(listed)} entries, but {len(trained)} blocks are trained by one')
-        built = nn.ModuleList()
+        built = ModuleList()
         for i, (config, block) in enumerate(zip(listed, trained, strict=False)):
             behind = self.units[self.units.index(block[-1]) + 1 :]
             later = [Later(unit.name, self.network.get_submodule(unit.end), probe.shapes[unit.name]) for unit in behind]

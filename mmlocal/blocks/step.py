@@ -91,9 +91,13 @@ class LocalStep:
         """
         leaf = output.detach().requires_grad_()
         losses = auxiliary.loss(leaf, self._inputs, self._data_samples)
-        self._backward(self._total(losses, auxiliary.name))
+        total = self._total(losses, auxiliary.name)
+        del losses
         self._links.append((output, leaf))
-        self._propagate(kept=reach - 1)
+        # The forward of a mixed-precision step is under autocast, its backward must not be.
+        with torch.autocast(output.device.type, enabled=False):
+            self._backward(total)
+            self._propagate(kept=reach - 1)
         while len(self._links) >= reach:
             self._links.popleft()
         self._block_done(reach)

@@ -117,10 +117,9 @@ def find_config(name: str) -> str:
         raise ConfigError(f'config {name!r}: the package {package!r} is not installed')
     root = Path(spec.submodule_search_locations[0]) / '.mim' / 'configs'
     if not (root / below).is_file():
-        known = [f'{package}::{path.relative_to(root).as_posix()}' for path in root.rglob('*.py')]
-        raise ConfigError(
-            f'config {name!r} does not exist (looked for {root / below}).{nearest(name, known)}'
-        )
+        known = [path.relative_to(root).as_posix() for path in root.rglob('*.py')]
+        hint = nearest(below, known).replace("mean '", f"mean '{package}::")
+        raise ConfigError(f'config {name!r} does not exist (looked for {root / below}).{hint}')
     return str(root / below)
 
 

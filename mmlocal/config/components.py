@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine.registry import TASK_UTILS, WEIGHT_INITIALIZERS, Registry
 
 from mmlocal.errors import ConfigError, Faults, nearest
 from mmlocal.registry import PARTITIONS
@@ -19,6 +19,8 @@ _SLOTS = ('auxiliary', 'bridge', 'head', 'dense_head')
 _FILLED_IN = {'self', 'units', 'place', 'in_channels', 'stride', 'runner', 'dataloader'}
 _NO_ARGUMENTS = {'type', '_scope_'}
 _FEW_NAMES = 40
+# What the parts of a host's component are built from.
+_OF_PARTS = (TASK_UTILS, WEIGHT_INITIALIZERS)
 # Annotations are texts in this package, whose modules postpone them.
 _PLAIN: dict[Any, tuple[Any, str]] = {
     'int': (int, 'a whole number'),
@@ -56,6 +58,9 @@ def check_component(config: Any, registry: Registry, thorough: bool = False) -> 
             for name, part in _parts(config):
                 with faults.under(name):
                     check_component(part, scoped, thorough)
+        elif thorough:
+            with faults.under():
+                _check_types_inside(config, scoped)
         faults.report()
 
 
@@ -68,6 +73,31 @@ def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for place, one in [(f'{name}[{i}]', v) for i, v in enumerate(value)] if several else [(name, value)]:
             if name in _SLOTS or (isinstance(one, Mapping) and 'type' in one):
                 yield place, one
+
+
+def _check_types_inside(config: Any, registry: Registry) -> None:
+    """Look for types that nobody knows in a component of other people, whatever its parts are built from."""
+    faults = Faults()
+    several = isinstance(config, (list, tuple))
+    inside = [(f'[{i}]', one) for i, one in enumerate(config)] if several else list(dict(config).items())
+    for name, value in inside:
+        if not isinstance(value, (Mapping, list, tuple)):
+            continue
+        with faults.under(name):
+            _check_types_inside(value, registry)
+        if isinstance(value, Mapping) and 'type' in value and not any(_has(value, r) for r in _OF_PARTS):
+            with faults.under(name):
+                find_type(value, registry)
+    faults.report()
+
+
+def _has(config: Mapping[str, Any], registry: Registry) -> bool:
+    with registry.switch_scope_and_registry(None) as scoped:
+        try:
+            find_type(config, scoped)
+        except ConfigError:
+            return False
+    return True
 
 
 def find_type(config: Mapping[str, Any], registry: Registry, key: str = 'type') -> Callable[..., Any]:
@@ -88,19 +118,21 @@ def find_type(config: Mapping[str, Any], registry: Registry, key: str = 'type') 
     except RuntimeError:  # mmengine's for some names with a dot
         found = None
     if found is None:
-        raise ConfigError(f'{key} = {name!r} is not a {registry.name}{_what_is(name, registry)}')
+        kind = registry.name.replace('_', ' ')
+        raise ConfigError(f'{key} = {name!r} is no {kind}{_what_is(name, registry)}')
     return found
 
 
 def _what_is(name: str, registry: Registry) -> str:
-    """What a registry holds that an unknown name may have meant."""
+    """What there is that an unknown name may have meant."""
     scope, _ = Registry.split_scope_key(name)
     scopes = {registry.scope: registry, registry.root.scope: registry.root, **registry.root.children}
     if scope is not None and scope not in scopes:
         return f': no package {scope!r} is in use.{nearest(scope, list(scopes))}'
     owner = scopes[scope or registry.scope]
-    prefix = f'{scope}.' if scope else ''
-    names = [prefix + other for other in sorted(owner.module_dict)]
+    if not owner.module_dict:
+        owner = registry.root
+    names = [f'{scope}.{other}' if scope else other for other in sorted(owner.module_dict)]
     listed = f' ({", ".join(names)})' if len(names) <= _FEW_NAMES else f', which has {len(names)}'
     if scope is None:
         names += [other for other in registry.root.module_dict if other not in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,21 @@ def check_checkpoint(path: str) -> None:
         return
     if not os.path.isfile(path):
         raise ConfigError(f' = {path!r} does not exist (looked for {os.path.abspath(path)})')
+    _check_whole(path)
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
     except Exception as error:  # whatever a broken file makes torch raise
-        raise ConfigError(f' = {path!r} is broken or not a checkpoint: {reason(error)}') from error
+        raise ConfigError(f' = {path!r} cannot be read: {reason(error)}') from error
     if not isinstance(checkpoint, Mapping) or not ('state_dict' in checkpoint or 'model' in checkpoint):
         raise ConfigError(f' = {path!r} holds no weights (no key state_dict)')
+
+
+def _check_whole(path: str) -> None:
+    """Tell what torch tells by errors of its archive reader and its unpickler."""
+    with open(path, 'rb') as file:
+        start = file.read(2)
+    if start == b'PK' and not zipfile.is_zipfile(path):
+        raise ConfigError(f' = {path!r} is broken: it was cut off after {os.path.getsize(path)} bytes')
+    # An archive, or the pickle that torch wrote before.
+    if not start.startswith((b'PK', b'\x80')):
+        raise ConfigError(f' = {path!r} is not a checkpoint: torch.save did not write it')

@@ -44,7 +44,8 @@ def localize(cfg: Config) -> Config:
 
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
-    and show the plan; what resuming to the bit needs. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
+    and show the plan; what resuming to the bit needs. Nothing is built, `cfg` itself is not changed,
+    and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no

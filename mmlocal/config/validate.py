@@ -30,7 +30,7 @@ def validate(
 
     Looked at: the files of the datasets of `splits`; types and arguments of the backbone, what trains
     its blocks, the optimizer and the loop; how the backbone is cut; the step policy; and the
-    checkpoint to start from. The backbone is built without memory for its weights; nothing else is.
+    checkpoint to start from. Only the backbone is built, without memory for its weights where it can be.
 
     Args:
         cfg: any config; one without a `LocalBackbone` is checked for the rest.
@@ -44,6 +44,7 @@ def validate(
         ConfigError: with all that was found.
     """
     splits, faults = tuple(splits), Faults()
+    faults.found += [f'{key} is missing' for key in _needed(splits) if not cfg.get(key)]
     with faults.under():
         check_datasets(cfg, splits)
     fits = False
@@ -63,13 +64,24 @@ def validate(
     return cfg
 
 
+def _needed(splits: tuple[str, ...]) -> list[str]:
+    """What a runner cannot be without; training goes without validation."""
+    keys = ['model']
+    if 'train' in splits:
+        keys += ['train_dataloader', 'train_cfg', 'optim_wrapper']
+    if 'test' in splits:
+        keys += ['test_dataloader', 'test_cfg', 'test_evaluator']
+    return keys
+
+
 def _check_training(cfg: Config, faults: Faults) -> None:
     """Optimizer, its wrapper, and the loop; with a constructor the optimizer is that one's matter."""
     loop, wrapper = cfg.get('train_cfg') or {}, cfg.get('optim_wrapper') or {}
     if 'type' in loop:
         with faults.under('train_cfg'), LOOPS.switch_scope_and_registry(None) as registry:
             check_component(copy.deepcopy(loop), registry)
-    if not wrapper or 'constructor' in wrapper:
+    refused = any(fault.startswith('optim_wrapper.') for fault in faults.found)
+    if not wrapper or 'constructor' in wrapper or refused:
         return
     with faults.under('optim_wrapper'):
         _check_wrapper(wrapper)
@@ -117,7 +129,7 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
     with MODELS.switch_scope_and_registry(None) as registry:
         wrong = _component_faults(backbone, registry)
         faults.add(place, wrong)
-        # Wrong arguments are out of it now. What is wrong still (a type, the partition) decides about the rest.
+        # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
             with faults.under(place):
                 _try_build(backbone, registry, explain=not wrong)

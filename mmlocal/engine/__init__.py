@@ -1,7 +1,7 @@
 """Optimizer wrappers and hooks: local learning in mmengine's training loop."""
 
 from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
-from mmlocal.engine.hooks import MomentumHook
+from mmlocal.engine.hooks import MomentumHook, PlanHook
 from mmlocal.engine.optim_wrapper import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
 
 __all__ = [

@@ -18,6 +18,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmlocal.errors import ConfigError
 from mmlocal.registry import HOOKS, LOOPS, TRANSFORMS
 
 __all__ = ['ExactResumeHook', 'ResumableEpochLoop', 'SeedSample']
@@ -76,9 +77,14 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def run_epoch(self) -> None:
         """Run the rest of the epoch; what a resumed run has had of it is loaded and passed over."""
+        done = self.iter - self.epoch * len(self.dataloader)
+        if not 0 <= done < len(self.dataloader):
+            raise ConfigError(
+                f'resume: iteration {self.iter} does not lie in epoch {self.epoch + 1} of {len(self.dataloader)} '
+                'iterations each: the batch size, the dataset or the number of processes has changed'
+            )
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        done = self.iter - self.epoch * len(self.dataloader)
         for idx, data_batch in islice(enumerate(self.dataloader), done, None):
             self.run_iter(idx, data_batch)
         self.runner.call_hook('after_train_epoch')

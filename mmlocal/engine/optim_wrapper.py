@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
+from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from mmlocal.registry import OPTIM_WRAPPERS
 
 __all__ = ['BlockwiseAmpOptimWrapper', 'BlockwiseOptimWrapper']
 
-_POLICIES = ('joint', 'per_block')
+_POLICIES = ('auto', 'joint', 'per_block')
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -33,15 +33,16 @@ class BlockwiseOptimWrapper(OptimWrapper):
     Args:
         optimizer: as for `OptimWrapper`.
         step_policy: `joint` steps all blocks at the iteration's end, as published. `per_block` steps
-            each block right after its backward and frees its gradients; gradient clipping then sees
-            one block at a time, and neither accumulation nor a reach above 1 is possible.
+            each block right after its backward and frees its gradients: the same training with less
+            memory, where gradients are neither clipped together nor accumulated, the reach is 1, and
+            one process trains. `auto` is `per_block` where that holds and `joint` elsewhere.
         **kwargs: as for `OptimWrapper` (`accumulative_counts`, `clip_grad`).
 
     Raises:
         ConfigError: if the policy is unknown, or `per_block` is to accumulate gradients.
     """
 
-    def __init__(self, optimizer: Optimizer, step_policy: str = 'joint', **kwargs: Any) -> None:
+    def __init__(self, optimizer: Optimizer, step_policy: str = 'auto', **kwargs: Any) -> None:
         if step_policy not in _POLICIES:
             raise ConfigError(f'step_policy = {step_policy!r} is not one of {", ".join(_POLICIES)}')
         if step_policy == 'per_block' and kwargs.get('accumulative_counts', 1) > 1:
@@ -49,10 +50,24 @@ class BlockwiseOptimWrapper(OptimWrapper):
                 f'accumulative_counts = {kwargs["accumulative_counts"]} does not go with step_policy '
                 "'per_block': a block's step would use other blocks' unfinished gradients. Use 'joint'"
             )
+        separable = kwargs.get('accumulative_counts', 1) == 1 and not kwargs.get('clip_grad')
         _drop_frozen(optimizer)
         super().__init__(optimizer=optimizer, **kwargs)
-        self.step_policy = step_policy
+        self._given_policy = step_policy
+        self._separable = separable and get_world_size() == 1 and not isinstance(self, AmpOptimWrapper)
         self._local_step: LocalStep | None = None
+
+    def step_policy(self, reach: int) -> str:
+        """`joint` or `per_block`: what is done for blocks of this reach.
+
+        Raises:
+            ConfigError: if `per_block` was asked for, but later losses still use a block.
+        """
+        if self._given_policy == 'auto':
+            return 'per_block' if self._separable and reach == 1 else 'joint'
+        if self._given_policy == 'per_block' and reach > 1:
+            raise ConfigError(f"step_policy 'per_block' needs reach = 1, not {reach}: later losses still use the block")
+        return self._given_policy
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -75,12 +90,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self.scale_loss(loss).backward()
 
     def _block_done(self, reach: int) -> None:
-        if self.step_policy != 'per_block':
-            return
-        if reach > 1:
-            raise ConfigError(f"step_policy 'per_block' needs reach = 1, not {reach}: later losses still use the block")
-        self.step()
-        self.zero_grad()
+        if self.step_policy(reach) == 'per_block':
+            self.step()
+            self.zero_grad()
 
     def _log(self, name: str, value: Tensor) -> None:
         self.message_hub.update_scalar(f'train/{name}', value)
@@ -90,12 +102,11 @@ class BlockwiseOptimWrapper(OptimWrapper):
 class BlockwiseAmpOptimWrapper(BlockwiseOptimWrapper, AmpOptimWrapper):
     """`BlockwiseOptimWrapper` with mixed precision; arguments as for `AmpOptimWrapper`.
 
-    Local losses are scaled by the same scaler, and their backward runs outside autocast.
+    Local losses are scaled by the same scaler.
     """
 
     def _backward_local(self, loss: Tensor) -> None:
-        with torch.autocast(loss.device.type, enabled=False):
-            self.loss_scaler.scale(self.scale_loss(loss)).backward()
+        self.loss_scaler.scale(self.scale_loss(loss)).backward()
 
 
 def _drop_frozen(optimizer: Optimizer) -> None:

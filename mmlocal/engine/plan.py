@@ -111,11 +111,11 @@ def _detached(backbone: LocalBackbone) -> list[str]:
     frozen = backbone.frozen_units
     if frozen:
         lines.append(f'  frozen: {span(frozen)}')
-    last = {unit.name for unit in backbone.blocks[-1]}
-    early = [name for name in backbone.probe.handed_out if name not in last]
+    silent = {unit.name for unit in [*frozen, *backbone.blocks[-1]]}
+    early = [name for name in backbone.probe.handed_out if name not in silent]
     if early:
         lines.append(
-            f'  detached: the neck and heads learn from the outputs of {", ".join(early)}, '
+            f'  detached: the neck and heads learn from what they read of {", ".join(early)}, '
             'but those blocks do not hear their loss'
         )
     return lines

@@ -18,14 +18,13 @@ class Loop:
     """What a hook needs of a runner."""
 
     def __init__(self, host, **kwargs):
-        self.model, self.iter = host, 0
+        self.model = host
         self.optim_wrapper = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.1), **kwargs)
         self.hook = MomentumHook()
         self.hook.before_train(self)
 
     def step(self, image):
         self.model.train_step(dict(inputs=image, data_samples=None), self.optim_wrapper)
-        self.iter += 1
 
 
 def pairs(host):
@@ -48,6 +47,17 @@ def test_copies_move_once_and_from_the_weights_of_the_forward(make_host, man_aux
             moved = weights(source)
             assert any(not torch.equal(moved[name], old_source[name]) for name in moved)
     assert all(copy_.steps == 4 for copy_, _ in pairs(loop.model))
+
+
+def test_both_policies_train_alike(make_host, man_auxiliary, image):
+    """Later auxiliaries must not see copies that moved at an earlier block's step."""
+    states = []
+    for policy in ('joint', 'per_block'):
+        loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
+        for _ in range(3):
+            loop.step(image)
+        states.append(loop.model.state_dict())
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
 
 
 def test_copies_move_only_when_the_optimizer_does(make_host, man_auxiliary, image):

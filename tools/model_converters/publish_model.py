@@ -6,6 +6,7 @@ the ecosystem the first eight digits of the file's SHA-256 are put into its name
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -54,7 +55,8 @@ def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
     except OSError as error:
         raise ConfigError(f'out_file = {str(out_file)!r} cannot be written: {reason(error)}') from error
     finally:
-        unnamed.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unnamed.unlink()
     return final
 
 

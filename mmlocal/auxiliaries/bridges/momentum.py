@@ -38,7 +38,7 @@ class MomentumBridge(BaseModule):
         super().__init__()
         following = place.later[0]
         self.shape = following.shape
-        self.description = f'momentum of {following.name}'
+        self.description = f'{"scaled " if scaling else ""}momentum of {following.name}'
         self.ema = MomentumCopy(following.module, momentum)
         self.bias: nn.Module = deepcopy(following.module)
         self.scale = nn.Parameter(torch.ones(())) if scaling else None
@@ -53,7 +53,7 @@ class MomentumBridge(BaseModule):
         """Make both copies equal to their source, unless a loaded state has started them already."""
         if not self.ema.started:
             self.bias.load_state_dict(self.ema.source.state_dict())
-            self.ema.move()
+            self.ema.start()
 
     def train(self, mode: bool = True) -> MomentumBridge:
         """Both copies normalise as their source does, whose host may keep its batch-norm in evaluation."""

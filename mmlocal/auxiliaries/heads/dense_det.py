@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmlocal.errors import ConfigError
@@ -55,7 +55,7 @@ class DenseDetHead(BaseModule):
         width = config['in_channels'] = config.get('feat_channels', 256)
         self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
         self.lateral = ConvModule(in_channels, width, 1)
-        self.downs = nn.ModuleList(
+        self.downs = ModuleList(
             ConvModule(width, width, 3, stride=2, padding=1, order=('act', 'conv', 'norm'), inplace=False)
             for _ in strides[1:]
         )

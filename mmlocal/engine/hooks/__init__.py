@@ -3,4 +3,4 @@
 from mmlocal.engine.hooks.momentum import MomentumHook
 from mmlocal.engine.hooks.plan import PlanHook
 
-__all__ = ['MomentumHook']
+__all__ = ['MomentumHook', 'PlanHook']

@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
+from mmlocal.blocks import LocalBackbone
 from mmlocal.registry import HOOKS
 
 __all__ = ['MomentumHook']
@@ -20,9 +21,10 @@ class MomentumHook(Hook):
 
     Note:
         Copies start after weights were initialised or loaded, and never over a resumed state. They
-        move before the optimizer does, so from the weights that this iteration's forward used;
-        under the `per_block` policy that is before the iteration's first step. A step that a loss
-        scaler skips moves nothing.
+        move right before the optimizer steps their own auxiliary: all at once under the `joint`
+        policy, each at its block's step under `per_block`. The block whose unit is copied has not
+        been stepped then, so a copy always moves towards the weights of this iteration's forward,
+        and both policies train alike. A step that a loss scaler skips moves nothing.
     """
 
     priority = 'NORMAL'
@@ -31,24 +33,27 @@ class MomentumHook(Hook):
         """Start what has not been started, and listen to the optimizer."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for module in model.modules():
-            if isinstance(module, MomentumBridge):
+            if isinstance(module, (MomentumBridge, MomentumCopy)):
                 module.start()
-        self._copies = [module for module in model.modules() if isinstance(module, MomentumCopy)]
-        self._moved_at = -1
-        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(
-            lambda *_: self._move(runner.iter)
-        )
+        self._auxiliaries = [
+            auxiliary
+            for module in model.modules()
+            if isinstance(module, LocalBackbone)
+            for auxiliary in module.auxiliaries
+        ]
+        self._handle = runner.optim_wrapper.optimizer.register_step_pre_hook(lambda *_: self._move())
 
     def after_train(self, runner: Runner) -> None:
         """Let go of the optimizer."""
         self._handle.remove()
 
-    def _move(self, iteration: int) -> None:
-        if iteration == self._moved_at:
-            return
-        self._moved_at = iteration
-        for copy in self._copies:
-            copy.move()
+    def _move(self) -> None:
+        """Move the copies of the auxiliaries that are about to be stepped: those with gradients."""
+        for auxiliary in self._auxiliaries:
+            if any(p.grad is not None for p in auxiliary.parameters()):
+                for module in auxiliary.modules():
+                    if isinstance(module, MomentumCopy):
+                        module.move()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the handle, which refers to the optimizer."""

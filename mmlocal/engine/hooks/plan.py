@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -40,7 +41,13 @@ class PlanHook(Hook):
                 f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
-        runner.logger.info(plan_text(backbone, runner.optim_wrapper.step_policy))
+        policy = runner.optim_wrapper.step_policy(backbone.reach)
+        if get_world_size() > 1 and (policy == 'per_block' or backbone.reach > 1):
+            raise ConfigError(
+                f"step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their "
+                "gradients would not be averaged. Several processes need step_policy = 'joint' and reach = 1"
+            )
+        runner.logger.info(plan_text(backbone, policy))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""
@@ -58,8 +65,9 @@ class PlanHook(Hook):
             return
         if runner._resume:
             raise ConfigError(_difference(mine, other))
-        for key in [key for key in checkpoint.get('state_dict', {}) if '.auxiliaries.' in key]:
-            del checkpoint['state_dict'][key]
+        for states in (checkpoint.get('state_dict', {}), checkpoint.get('ema_state_dict', {})):
+            for key in [key for key in states if '.auxiliaries.' in key]:
+                del states[key]
 
 
 def _inner(runner: Runner) -> Any:

@@ -1,0 +1,144 @@
+"""State dicts, hand-outs and what cannot be cut."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from mmlocal.blocks import LocalBackbone, find_units
+from mmlocal.errors import ConfigError
+from mmlocal.registry import MODELS
+
+CUTS = ['layer1.1', 'layer3.0']
+
+
+def local_keys(state):
+    return {key for key in state if '.auxiliaries.' in key}
+
+
+def test_state_dict_has_the_stock_keys(make_host, man_auxiliary):
+    host, stock = make_host(partition=CUTS, auxiliary=man_auxiliary), make_host()
+    state = host.state_dict()
+    assert set(state) - local_keys(state) == set(stock.state_dict())
+    assert local_keys(state)
+
+
+def test_stock_weights_load_without_a_missing_key(make_host, man_auxiliary):
+    host, stock = make_host(partition=CUTS, auxiliary=man_auxiliary), make_host(seed=5)
+    missing, unexpected = host.load_state_dict(stock.state_dict(), strict=False)
+    assert not unexpected
+    assert set(missing) == {key for key in host.state_dict() if '.auxiliaries.' in key}
+    for key, value in stock.state_dict().items():
+        assert torch.equal(host.state_dict()[key], value), key
+
+
+def test_stock_backbone_weights_load_by_mmengine(make_host, tmp_path):
+    """As `init_cfg=dict(type='Pretrained')` and `load_from` do."""
+    from mmengine.runner import load_checkpoint
+
+    host, stock = make_host(partition=CUTS), make_host(seed=5)
+    torch.save(stock.backbone.state_dict(), tmp_path / 'resnet.pth')
+    load_checkpoint(host.backbone, str(tmp_path / 'resnet.pth'))
+    assert torch.equal(host.backbone.network.layer3[1].conv2.weight, stock.backbone.layer3[1].conv2.weight)
+    assert torch.equal(host.backbone.network.bn1.running_var, stock.backbone.bn1.running_var)
+
+
+def test_pretrained_init_reaches_the_network(make_host, tmp_path):
+    stock = make_host(seed=5)
+    torch.save(stock.backbone.state_dict(), tmp_path / 'resnet.pth')
+    host = make_host(partition=CUTS, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth')))
+    host.init_weights()
+    assert torch.equal(host.backbone.network.conv1.weight, stock.backbone.conv1.weight)
+
+
+def test_without_the_auxiliaries_a_checkpoint_is_stock(make_host, man_auxiliary, image):
+    host, stock = make_host(partition=CUTS, auxiliary=man_auxiliary), make_host(seed=5)
+    state = {key: value for key, value in host.state_dict().items() if '.auxiliaries.' not in key}
+    missing, unexpected = stock.load_state_dict(state)
+    assert not missing
+    assert not unexpected
+    assert torch.equal(stock.eval()(image), host.eval()(image))
+
+
+def test_save_and_load_round_trip(make_host, man_auxiliary, image):
+    first = make_host(partition=CUTS, auxiliary=man_auxiliary)
+    second = make_host(partition=CUTS, auxiliary=man_auxiliary, seed=5)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(image), second(image))
+
+
+@pytest.mark.parametrize('clone', [copy.deepcopy, lambda host: pickle.loads(pickle.dumps(host))])
+def test_a_copy_trains_its_own_weights(make_host, man_auxiliary, image, clone):
+    """`EMAHook` copies the model; a boundary of the copy must not train the original."""
+    from torch.optim import SGD
+
+    from mmlocal.engine import BlockwiseOptimWrapper
+
+    host = make_host(partition=CUTS, auxiliary=man_auxiliary)
+    before = copy.deepcopy(host.state_dict())
+    other = clone(host)
+    optim = BlockwiseOptimWrapper(optimizer=SGD(other.parameters(), lr=0.1))
+    other.train_step(dict(inputs=image, data_samples=None), optim)
+    assert all(torch.equal(value, before[key]) for key, value in host.state_dict().items())
+    assert not torch.equal(other.backbone.network.conv1.weight, host.backbone.network.conv1.weight)
+
+
+def test_a_host_may_ask_for_anything_the_network_has(make_host):
+    backbone = make_host(partition=CUTS).backbone
+    assert backbone.feat_dim == backbone.network.feat_dim
+    assert backbone.layer4 is backbone.network.layer4
+    with pytest.raises(AttributeError, match='no_such_thing'):
+        _ = backbone.no_such_thing
+
+
+def test_frozen_units_belong_to_the_first_block(make_host):
+    backbone = make_host(partition=dict(type='Even', num_blocks=3), frozen_stages=2).backbone
+    assert [unit.name for unit in backbone.frozen_units][-1] == 'layer2.1'
+    assert [block[-1].name for block in backbone.blocks] == ['layer3.1', 'layer4.0', 'layer4.1']
+    assert backbone.blocks[0][0].name == 'stem'
+
+
+@MODELS.register_module()
+class Chain(nn.Module):
+    """A network that mmlocal does not know: `b` runs twice, `c` puts out a pair."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.d = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.c = Pair()
+
+    def forward(self, x):
+        return (self.d(self.c(self.b(self.b(self.a(x))))[0]),)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+
+def chain(units, cuts):
+    head = dict(type='mmlocal.SquareHead')
+    auxiliary = dict(type='mmlocal.Auxiliary', head=head)
+    return LocalBackbone('mmlocal.Chain', partition=cuts, auxiliary=auxiliary, units=units)
+
+
+def test_any_network_is_cut_by_module_names():
+    assert [len(block) for block in chain(['a', 'd'], ['a']).blocks] == [1, 1]
+
+
+def test_an_unknown_network_needs_names():
+    with pytest.raises(ConfigError, match='units is not given, and mmlocal does not know the units of Chain'):
+        find_units(Chain())
+    with pytest.raises(ConfigError, match=r"units\[1\] = 'e' is not a module of Chain"):
+        find_units(Chain(), ['a', 'e'])
+
+
+def test_what_cannot_be_cut_is_refused_by_name():
+    with pytest.raises(ConfigError) as caught:
+        chain(['a', 'b', 'c', 'd'], ['a'])
+    assert caught.value.faults == (
+        "unit 'b' runs 2 times in a forward; it must run exactly once",
+        "unit 'c' puts out a tuple; it must be one tensor",
+    )

@@ -1,0 +1,557 @@
+"""Each fault of a config is one sentence: what was given, where, what is allowed, the nearest name."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmdet.models import ResNet
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmlocal.config import localize, validate
+from mmlocal.config.cli import find_config
+from mmlocal.errors import ConfigError
+from mmlocal.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+BACKBONE = 'model.backbone.'
+PARTITION = 'model.backbone.partition'
+AUXILIARY = 'model.backbone.auxiliary'
+RETINA = dict(type='RetinaHead', num_classes=10, in_channels=64)
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    """All that is looked at: whether the files are there."""
+    root = tmp_path_factory.mktemp('data') / 'mini-coco'
+    (root / 'annotations').mkdir(parents=True)
+    for split in ('train', 'val'):
+        (root / f'{split}2017').mkdir()
+        (root / 'annotations' / f'instances_{split}2017.json').touch()
+    return root
+
+
+@pytest.fixture(scope='module')
+def read_once(dataset):
+    cfg = Config.fromfile(ROOT / 'configs' / 'man' / 'faster_rcnn_r18_man_mini-coco.py')
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.data_root = f'{dataset}/'
+    for split in ('val', 'test'):
+        cfg[f'{split}_evaluator'].ann_file = f'{dataset}/annotations/instances_val2017.json'
+    return cfg
+
+
+@pytest.fixture
+def cfg(read_once):
+    """A local detector on a ResNet-18 that has no fault."""
+    return copy.deepcopy(read_once)
+
+
+def faults_of(cfg, **kwargs):
+    with pytest.raises(ConfigError) as error:
+        validate(cfg, **kwargs)
+    return list(error.value.faults)
+
+
+def is_as_expected(fault, expected):
+    """Whether a fault is `expected`, in which `...` stands for anything."""
+    start, _, end = expected.partition('...')
+    return fault == expected or ('...' in expected and fault.startswith(start) and fault.endswith(end))
+
+
+def assert_faults(found, expected):
+    assert len(found) == len(expected), found
+    for fault, sentence in zip(found, expected, strict=True):
+        assert is_as_expected(fault, sentence), f'\n{fault}\nis not\n{sentence}'
+        assert '\n' not in fault
+        assert len(fault) < 500
+
+
+def without(*path):
+    def change(cfg):
+        inner = cfg
+        for name in path[:-1]:
+            inner = inner[name]
+        del inner[path[-1]]
+
+    return change
+
+
+def replaced(**changes):
+    """Whole values of the backbone, where `merge_from_dict` would mix old and new ones."""
+
+    def change(cfg):
+        for name, value in changes.items():
+            cfg.model.backbone[name] = value
+
+    return change
+
+
+def two_auxiliaries(cfg):
+    cfg.model.backbone.auxiliary = [cfg.model.backbone.auxiliary] * 2
+
+
+def wrong_second_of_three(cfg):
+    auxiliary = cfg.model.backbone.auxiliary
+    cfg.model.backbone.auxiliary = [copy.deepcopy(auxiliary) for _ in range(3)]
+    cfg.model.backbone.auxiliary[1].bridge.momentum = 3
+
+
+def csp_darknet(cfg):
+    kept = {name: cfg.model.backbone[name] for name in ('type', 'auxiliary')}
+    cfg.model.backbone = dict(kept, arch='CSPDarknet', partition=['stage1'])
+
+
+def mistyped_in_derived_head(cfg):
+    cfg.model.backbone = localize(cfg).model.backbone
+    cfg.model.backbone.auxiliary.head.dense_head.stacked_conv = 2
+
+
+def wrong_loss_in_derived_head(cfg):
+    cfg.model.backbone = localize(cfg).model.backbone
+    cfg.model.backbone.auxiliary.head.dense_head.loss_cls.type = 'FocalLos'
+
+
+def dense_head(config):
+    return {BACKBONE + 'auxiliary.head': dict(type='mmlocal.DenseDetHead', dense_head=config)}
+
+
+LAST = 'the last block is trained by the model itself'
+NOT_A_PARTITION = (
+    "is neither a list of unit names such as ['layer1.1', 'layer2.1'] nor a dict such as dict(type='Stage')"
+)
+
+FAULTS = {
+    # where it is cut
+    'unknown unit': (
+        {PARTITION: ['layer5.0']},
+        f"{PARTITION}[0] = 'layer5.0' is not a unit of ResNet-18. Units: stem … layer4.1 (9). "
+        "Did you mean 'layer4.0'?",
+    ),
+    'unit of a deeper network': (
+        {PARTITION: ['layer1.1', 'layer3.5']},
+        f"{PARTITION}[1] = 'layer3.5' is not a unit of ResNet-18. Units: stem … layer4.1 (9). "
+        "Did you mean 'layer3.1'?",
+    ),
+    'last unit': (
+        {PARTITION: ['layer4.1']},
+        f"{PARTITION}[0] = 'layer4.1' is the last unit of ResNet-18: {LAST}",
+    ),
+    'out of order': (
+        {PARTITION: ['layer3.0', 'layer2.0']},
+        f"{PARTITION}[1] = 'layer2.0' does not come behind 'layer3.0': cuts are given in order, each once",
+    ),
+    'duplicate': (
+        {PARTITION: ['layer2.0', 'layer2.0']},
+        f"{PARTITION}[1] = 'layer2.0' does not come behind 'layer2.0': cuts are given in order, each once",
+    ),
+    'in a frozen stage': (
+        {BACKBONE + 'frozen_stages': 2, PARTITION: ['layer1.0', 'layer3.0']},
+        f"{PARTITION}[0] = 'layer1.0' lies in the frozen part (stem … layer2.1): its block could not learn",
+    ),
+    'all frozen': (
+        {BACKBONE + 'frozen_stages': 4},
+        f'{PARTITION} cannot divide ResNet-18: all of its 9 units are frozen',
+    ),
+    'unknown partition': (
+        {PARTITION + '.type': 'Stages'},
+        f"{PARTITION}.type = 'Stages' is no partition of mmlocal (Even, Stage). Did you mean 'Stage'?",
+    ),
+    'partition without a type': (
+        replaced(partition=dict(num_blocks=3)),
+        f'{PARTITION}.type is missing: the name of a partition',
+    ),
+    'type of partition is no name': (
+        {PARTITION + '.type': 4},
+        f'{PARTITION}.type = 4 is not the name of a partition',
+    ),
+    'wrong partition argument': (
+        replaced(partition=dict(type='Even', num_block=3)),
+        f"{PARTITION}.num_block = 3 is not an argument of Even. Did you mean 'num_blocks'?",
+    ),
+    'argument of a partition that has none': (
+        {PARTITION + '.depth': 3},
+        f'{PARTITION}.depth = 3 is not an argument of Stage. Arguments: none',
+    ),
+    'missing partition argument': (
+        {PARTITION + '.type': 'Even'},
+        f'{PARTITION}.num_blocks is missing: Even needs it',
+    ),
+    'unsuitable partition argument': (
+        replaced(partition=dict(type='Even', num_blocks='four')),
+        f"{PARTITION}.num_blocks = 'four' is not a whole number",
+    ),
+    'more blocks than units': (
+        replaced(partition=dict(type='Even', num_blocks=10)),
+        f'{PARTITION}.num_blocks = 10 does not fit: stem … layer4.1 are 9 units that train, '
+        'so 1 to 9 blocks are possible',
+    ),
+    'no block': (
+        replaced(partition=dict(type='Even', num_blocks=0)),
+        f'{PARTITION}.num_blocks = 0 does not fit: stem … layer4.1 are 9 units that train, '
+        'so 1 to 9 blocks are possible',
+    ),
+    'partition is a name': ({PARTITION: 'Stage'}, f"{PARTITION} = 'Stage' {NOT_A_PARTITION}"),
+    'partition is a number': ({PARTITION: 4}, f'{PARTITION} = 4 {NOT_A_PARTITION}'),
+    'partition is numbers': ({PARTITION: [1, 2]}, f'{PARTITION} = [1, 2] {NOT_A_PARTITION}'),
+    'partition is missing': (
+        without('model', 'backbone', 'partition'),
+        f'{PARTITION} = None {NOT_A_PARTITION}',
+    ),
+    'reach 0': (
+        {BACKBONE + 'reach': 0},
+        'model.backbone.reach = 0 is not within 1 and the number of blocks, 4',
+    ),
+    'reach above the blocks': (
+        {BACKBONE + 'reach': 5},
+        'model.backbone.reach = 5 is not within 1 and the number of blocks, 4',
+    ),
+    'reach is no number': (
+        {BACKBONE + 'reach': 'two'},
+        "model.backbone.reach = 'two' is not a whole number",
+    ),
+    'unknown module': (
+        {BACKBONE + 'units': ['layer9']},
+        "model.backbone.units[0] = 'layer9' is not a module of ResNet. Did you mean 'layer4'?",
+    ),
+    # the stock network
+    'unknown depth': (
+        {BACKBONE + 'depth': 49},
+        'model.backbone.depth = 49 is not a depth of ResNet (18, 34, 50, 101, 152). Did you mean 50?',
+    ),
+    'unknown argument': (
+        {BACKBONE + 'no_such_key': 1},
+        'model.backbone.no_such_key = 1 is not an argument of LocalBackbone or ResNet. Arguments: arch, ...',
+    ),
+    'mistyped argument of the network': (
+        {BACKBONE + 'frozen_stage': 1},
+        'model.backbone.frozen_stage = 1 is not an argument of LocalBackbone or ResNet. '
+        "Did you mean 'frozen_stages'?",
+    ),
+    'mistyped argument of the local backbone': (
+        {BACKBONE + 'reachh': 2},
+        "model.backbone.reachh = 2 is not an argument of LocalBackbone or ResNet. Did you mean 'reach'?",
+    ),
+    'refused by the network': (
+        {BACKBONE + 'out_indices': (0, 9)},
+        'model.backbone cannot be built: it takes that max(out_indices) < num_stages (resnet.py, line ...)',
+    ),
+    'unknown arch': (
+        {BACKBONE + 'arch': 'ResNett'},
+        "model.backbone.arch = 'ResNett' is no model of mmdet, which has .... Did you mean 'ResNet'?",
+    ),
+    'arch in lower case': (
+        {BACKBONE + 'arch': 'resnet'},
+        "model.backbone.arch = 'resnet' is no model of mmdet, which has .... Did you mean 'ResNet'?",
+    ),
+    'arch of an unknown package': (
+        {BACKBONE + 'arch': 'mmdett.ResNet'},
+        "model.backbone.arch = 'mmdett.ResNet' is no model: no package 'mmdett' is in use. "
+        "Did you mean 'mmdet'?",
+    ),
+    'arch is no name': ({BACKBONE + 'arch': 50}, 'model.backbone.arch = 50 is not the name of a model'),
+    'arch is missing': (
+        without('model', 'backbone', 'arch'),
+        'model.backbone.arch is missing: the name of a model',
+    ),
+    'arch with units that nobody knows': (
+        csp_darknet,
+        'model.backbone.units is not given, and mmlocal does not know the units of CSPDarknet (it knows '
+        '...). Give the module names: units=[...]',
+    ),
+    # what trains the blocks
+    'momentum above 1': (
+        {AUXILIARY + '.bridge.momentum': 1.5},
+        f'{AUXILIARY}.bridge.momentum = 1.5 is not within 0 and 1 (0.995 is published)',
+    ),
+    'momentum below 0': (
+        {AUXILIARY + '.bridge.momentum': -0.1},
+        f'{AUXILIARY}.bridge.momentum = -0.1 is not within 0 and 1 (0.995 is published)',
+    ),
+    'momentum is no number': (
+        {AUXILIARY + '.bridge.momentum': 'high'},
+        f"{AUXILIARY}.bridge.momentum = 'high' is not a number",
+    ),
+    'unknown bridge': (
+        {AUXILIARY + '.bridge.type': 'mmlocal.MomentumBrige'},
+        f"{AUXILIARY}.bridge.type = 'mmlocal.MomentumBrige' is no model of mmlocal (mmlocal.Auxiliary, "
+        "...). Did you mean 'mmlocal.MomentumBridge'?",
+    ),
+    'unknown argument of a bridge': (
+        {AUXILIARY + '.bridge.momentun': 0.9},
+        f"{AUXILIARY}.bridge.momentun = 0.9 is not an argument of MomentumBridge. Did you mean 'momentum'?",
+    ),
+    'unknown argument of a head': (
+        {AUXILIARY + '.head': dict(num_level=2)},
+        f"{AUXILIARY}.head.num_level = 2 is not an argument of DenseDetHead. Did you mean 'num_levels'?",
+    ),
+    'no level': (
+        {AUXILIARY + '.head': dict(num_levels=0)},
+        f'{AUXILIARY}.head.num_levels = 0 is below 1',
+    ),
+    'channels that do not fit': (
+        {AUXILIARY + '.head': dict(in_channels=256)},
+        f"{AUXILIARY}.head.in_channels = 256, but what reaches the head of block1 (behind 'layer1.1', "
+        'momentum of layer2.0) has 128 channels',
+        f"{AUXILIARY}.head.in_channels = 256, but what reaches the head of block3 (behind 'layer3.1', "
+        'momentum of layer4.0) has 512 channels',
+    ),
+    'dense head without strides': (
+        dense_head(RETINA),
+        f"{AUXILIARY}.head.dense_head of type 'RetinaHead' has no strides, neither its own nor those of its "
+        'anchor_generator: give one of them (any values; they are set to the strides of the block)',
+    ),
+    'unknown dense head': (
+        dense_head(dict(RETINA, type='RetinaHed')),
+        f"{AUXILIARY}.head.dense_head.type = 'RetinaHed' is no model of mmdet, which has .... "
+        "Did you mean 'RetinaHead'?",
+    ),
+    'dense head without a type': (
+        {AUXILIARY + '.head': dict(type='mmlocal.DenseDetHead', dense_head=dict(num_classes=10))},
+        f'{AUXILIARY}.head.dense_head.type is missing: the name of a model',
+    ),
+    'argument that a class hands to its base': (
+        mistyped_in_derived_head,
+        f'{AUXILIARY}.head.dense_head.stacked_conv = 2 is not an argument of RetinaHead. '
+        "Did you mean 'stacked_convs'?",
+    ),
+    'part of a dense head': (
+        wrong_loss_in_derived_head,
+        f"{AUXILIARY}.head.dense_head.loss_cls.type = 'FocalLos' is no model of mmdet, which has .... "
+        "Did you mean 'FocalLoss'?",
+    ),
+    'too few auxiliaries': (
+        two_auxiliaries,
+        'model.backbone.auxiliary has 2 entries, but 3 blocks are trained by one',
+    ),
+    'one of several auxiliaries': (
+        wrong_second_of_three,
+        f'{AUXILIARY}[1].bridge.momentum = 3 is not within 0 and 1 (0.995 is published)',
+    ),
+    'auxiliary is missing': (
+        without('model', 'backbone', 'auxiliary'),
+        "model.backbone.auxiliary is missing: what trains the blocks, as dict(type='mmlocal.Auxiliary')",
+    ),
+    'auxiliary is a name': ({AUXILIARY: 'MAN'}, f"{AUXILIARY} = 'MAN' is not a component: dict(type=...)"),
+    'auxiliary without a type': (
+        without('model', 'backbone', 'auxiliary', 'type'),
+        f'{AUXILIARY}.type is missing: the name of a model',
+    ),
+    'no head can be derived': (
+        without('model', 'roi_head'),
+        f'{AUXILIARY}.head is missing, and none can be derived: the host has neither a bbox_head nor a '
+        "roi_head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
+    ),
+    # optimizer and loop
+    'unknown step policy': (
+        {'optim_wrapper.step_policy': 'per_blok'},
+        "optim_wrapper.step_policy = 'per_blok' is not one of joint, per_block",
+    ),
+    'accumulation per block': (
+        {'optim_wrapper.step_policy': 'per_block', 'optim_wrapper.accumulative_counts': 4},
+        "optim_wrapper.accumulative_counts = 4 does not go with step_policy 'per_block': a block's step "
+        "would use other blocks' unfinished gradients. Use 'joint'",
+    ),
+    'reach per block': (
+        {'optim_wrapper.step_policy': 'per_block', BACKBONE + 'reach': 2},
+        "optim_wrapper.step_policy = 'per_block' needs reach = 1, not 2: later losses still use the block",
+    ),
+    'no accumulation': (
+        {'optim_wrapper.accumulative_counts': 0},
+        'optim_wrapper.accumulative_counts = 0 cannot be used: ...',
+    ),
+    'unknown argument of the wrapper': (
+        {'optim_wrapper.step_polcy': 'joint'},
+        "optim_wrapper.step_polcy = 'joint' is not an argument of BlockwiseOptimWrapper. "
+        "Did you mean 'step_policy'?",
+    ),
+    'wrapper that has no block-wise form': (
+        {'optim_wrapper.type': 'OptimWrapperDict'},
+        "optim_wrapper.type = 'OptimWrapperDict' has no block-wise form; "
+        'OptimWrapper, AmpOptimWrapper have one',
+    ),
+    'unknown optimizer': (
+        {'optim_wrapper.optimizer.type': 'AdamX'},
+        "optim_wrapper.optimizer.type = 'AdamX' is no optimizer of mmengine... Did you mean 'Adamax'?",
+    ),
+    'unknown argument of the optimizer': (
+        {'optim_wrapper.optimizer.weight_decy': 0.1},
+        "optim_wrapper.optimizer.weight_decy = 0.1 is not an argument of AdamW. Did you mean 'weight_decay'?",
+    ),
+    'unknown argument of the loop': (
+        {'train_cfg.max_epoch': 1},
+        "train_cfg.max_epoch = 1 is not an argument of ResumableEpochLoop. Did you mean 'max_epochs'?",
+    ),
+    # files
+    'missing checkpoint': (
+        {'load_from': '/nowhere/a.pth'},
+        "load_from = '/nowhere/a.pth' does not exist (looked for /nowhere/a.pth)",
+    ),
+}
+
+
+def change(cfg, how):
+    how(cfg) if callable(how) else cfg.merge_from_dict(copy.deepcopy(how))
+
+
+@pytest.mark.parametrize('name', FAULTS)
+def test_fault_is_told(cfg, name):
+    how, *sentences = FAULTS[name]
+    change(cfg, how)
+    assert_faults(faults_of(cfg), sentences)
+
+
+def test_config_without_a_fault_is_completed(cfg):
+    before = copy.deepcopy(cfg.to_dict())
+    assert validate(cfg).to_dict() == localize(cfg).to_dict()
+    assert cfg.to_dict() == before
+
+
+def test_completed_config_is_accepted_again(cfg):
+    complete = validate(cfg)
+    assert validate(complete).to_dict() == complete.to_dict()
+
+
+def test_five_faults_are_told_at_once(cfg):
+    cfg.train_dataloader.dataset.data_root = '/nowhere/coco/'
+    cfg.model.backbone.frozen_stage = 1
+    cfg.model.backbone.auxiliary.bridge.momentum = 2
+    cfg.optim_wrapper.update(step_policy='per_block', accumulative_counts=4)
+    cfg.load_from = '/nowhere/a.pth'
+    expected = [
+        "train_dataloader.dataset.data_root = '/nowhere/coco/' does not exist ...",
+        'model.backbone.frozen_stage = 1 is not an argument of ...',
+        f'{AUXILIARY}.bridge.momentum = 2 is not within 0 and 1 ...',
+        'optim_wrapper.accumulative_counts = 4 does not go with ...',
+        "load_from = '/nowhere/a.pth' does not exist ...",
+    ]
+    assert_faults(faults_of(cfg), expected)
+
+
+def test_what_localize_refuses_is_told_with_the_rest(cfg):
+    cfg.train_dataloader.dataset.data_root = '/nowhere/coco/'
+    del cfg.model['roi_head']
+    cfg.optim_wrapper.type = 'ApexOptimWrapper'
+    cfg.model.backbone.partition.type = 'Stages'
+    expected = [
+        "train_dataloader.dataset.data_root = '/nowhere/coco/' does not exist ...",
+        f'{AUXILIARY}.head is missing, and none can be derived: ...',
+        "optim_wrapper.type = 'ApexOptimWrapper' has no block-wise form; ...",
+        f"{PARTITION}.type = 'Stages' is no partition of ...",
+    ]
+    assert_faults(faults_of(cfg), expected)
+
+
+class TestDatasets:
+    HOW = (
+        'docs/datasets.md says where to get it and how to lay it out; '
+        'configs/man/faster_rcnn_r18_man_mini-coco.py runs without it'
+    )
+
+    def test_missing_root_is_one_fault(self, cfg):
+        for split in ('train', 'val'):
+            cfg[f'{split}_dataloader'].dataset.data_root = '/nowhere/coco/'
+        cfg.val_evaluator.ann_file = '/nowhere/coco/annotations/instances_val2017.json'
+        sentence = "train_dataloader.dataset.data_root = '/nowhere/coco/' does not exist"
+        assert faults_of(cfg) == [f'{sentence} (looked for /nowhere/coco). {self.HOW}']
+
+    def test_relative_path_is_told_in_full(self, cfg, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        cfg.train_dataloader.dataset.data_root = 'data/coco/'
+        sentence = f"data_root = 'data/coco/' does not exist (looked for {tmp_path}/data/coco). {self.HOW}"
+        assert faults_of(cfg) == [f'train_dataloader.dataset.{sentence}']
+
+    def test_mini_set_is_made_by_a_command(self, cfg, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        cfg.val_dataloader.dataset.data_root = 'data/mini-coco/'
+        command = 'python tools/dataset_converters/make_mini_coco.py --out data/mini-coco'
+        start = "val_dataloader.dataset.data_root = 'data/mini-coco/' does not exist"
+        assert_faults(faults_of(cfg), [f'{start} (...). Make it in seconds: {command}'])
+        assert (ROOT / command.split()[1]).is_file()
+
+    def test_annotation_file_and_image_folder(self, cfg, dataset):
+        cfg.train_dataloader.dataset.update(ann_file='annotations/none.json', data_prefix=dict(img='none/'))
+        place, looked = 'train_dataloader.dataset', 'does not exist (looked for'
+        file, folder = f'{dataset}/annotations/none.json', f'{dataset}/none/'
+        expected = [
+            f'{place}.ann_file = {file!r} {looked} {file}). Make it in seconds: ...',
+            f'{place}.data_prefix.img = {folder!r} {looked} {dataset}/none). Make it in seconds: ...',
+        ]
+        assert_faults(faults_of(cfg), expected)
+
+    def test_file_of_an_evaluator(self, cfg):
+        cfg.val_evaluator = [cfg.val_evaluator, dict(cfg.val_evaluator, ann_file='/nowhere/a.json')]
+        assert_faults(faults_of(cfg), ["val_evaluator[1].ann_file = '/nowhere/a.json' does not exist ..."])
+
+    @pytest.mark.parametrize(
+        ('wrap', 'place'),
+        [
+            (lambda d: dict(type='RepeatDataset', times=2, dataset=d), 'dataset.dataset'),
+            (lambda d: dict(type='ConcatDataset', datasets=[dict(type='X'), d]), 'dataset.datasets[1]'),
+        ],
+    )
+    def test_inside_a_wrapper(self, cfg, wrap, place):
+        inner = dict(cfg.train_dataloader.dataset, data_root='/nowhere/coco/')
+        cfg.train_dataloader.dataset = wrap(inner)
+        assert_faults(
+            faults_of(cfg), [f"train_dataloader.{place}.data_root = '/nowhere/coco/' does not exist ..."]
+        )
+
+    def test_only_splits_that_are_used_count(self, cfg):
+        cfg.test_dataloader.dataset.data_root = '/nowhere/coco/'
+        validate(cfg)
+        assert_faults(
+            faults_of(cfg, splits=['test']), ["test_dataloader.dataset.data_root = '/nowhere/coco/' ..."]
+        )
+
+    def test_other_storage_is_not_looked_at(self, cfg):
+        cfg.train_dataloader.dataset.data_root = 's3://bucket/coco/'
+        validate(cfg)
+
+
+def test_host_without_local_learning_is_checked_for_the_rest():
+    cfg = Config.fromfile(find_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'))
+    cfg.train_cfg.max_epoch = 1
+    cfg.train_dataloader.dataset.data_root = '/nowhere/coco/'
+    expected = [
+        "train_dataloader.dataset.data_root = '/nowhere/coco/' does not exist ...",
+        "val_dataloader.dataset.data_root = 'data/coco/' does not exist ...",
+        "train_cfg.max_epoch = 1 is not an argument of EpochBasedTrainLoop. Did you mean 'max_epochs'?",
+    ]
+    assert_faults(faults_of(cfg), expected)
+
+
+def test_checkpoint_has_the_name_that_the_user_gave_it(cfg):
+    cfg.load_from = '/nowhere/a.pth'
+    found = faults_of(cfg, checkpoint=('--resume', '/nowhere/b.pth'))
+    assert found == ["--resume = '/nowhere/b.pth' does not exist (looked for /nowhere/b.pth)"]
+
+
+@MODELS.register_module()
+class ReadsNumbers(ResNet):
+    """Has no meta form, as networks have none that compute their drop rates with tensors."""
+
+    def __init__(self, refuse=False, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = torch.ones(1).item()
+        if refuse:
+            raise RuntimeError('no such network\nand more')
+
+
+def test_network_without_a_meta_form_is_checked_all_the_same(cfg):
+    cfg.model.backbone.arch = 'mmlocal.ReadsNumbers'
+    validate(cfg)
+    cfg.model.backbone.auxiliary.bridge.momentum = 2
+    assert_faults(faults_of(cfg), [f'{AUXILIARY}.bridge.momentum = 2 is not within 0 and 1 ...'])
+
+
+def test_what_a_network_says_is_told_in_one_line(cfg):
+    cfg.model.backbone.update(arch='mmlocal.ReadsNumbers', refuse=True)
+    assert faults_of(cfg) == ['model.backbone cannot be built: RuntimeError: no such network']
+
+
+def test_the_scope_is_left_as_it_was(cfg):
+    before = DefaultScope.get_current_instance()
+    validate(cfg)
+    assert DefaultScope.get_current_instance() is before

@@ -1,0 +1,246 @@
+"""What the tools do with what users give them: run, or end with exit code 2 and a line for each fault."""
+
+import pickle
+from pathlib import Path
+
+import mmdet
+import pytest
+import torch
+
+NOWHERE = '/nowhere/epoch_1.pth'
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """A work directory that somebody has trained in."""
+    folder = tmp_path / 'work'
+    (folder / '20250101_000000').mkdir(parents=True)
+    (folder / '20250101_000000' / 'log.txt').write_text('a log')
+    for name in ('epoch_1.pth', 'epoch_2.pth'):
+        torch.save(dict(state_dict={'weight': torch.zeros(1000)}, meta={}), folder / name)
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth'))
+    return folder
+
+
+@pytest.fixture
+def broken(tmp_path, work_dir):
+    """What may stand in for a checkpoint, and what is said about it; the last one is cut off."""
+    whole = (work_dir / 'epoch_2.pth').read_bytes()
+    (work_dir / 'epoch_2.pth').write_bytes(whole[: len(whole) // 2])
+    (tmp_path / 'text.pth').write_text('no checkpoint')
+    (tmp_path / 'empty.pth').touch()
+    torch.save([1, 2], tmp_path / 'list.pth')
+    return {
+        str(work_dir / 'epoch_2.pth'): f'is broken: it was cut off after {len(whole) // 2} bytes',
+        str(tmp_path / 'text.pth'): 'is not a checkpoint: torch.save did not write it',
+        str(tmp_path / 'empty.pth'): 'is not a checkpoint: torch.save did not write it',
+        str(tmp_path / 'list.pth'): 'holds no weights (no key state_dict)',
+        NOWHERE: f'does not exist (looked for {NOWHERE})',
+    }
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.fixture
+def refused(call, work_dir):
+    """Call a tool that must refuse: exit code 2, a line for each fault, and nothing is touched."""
+
+    def refused(name, *args):
+        before = content(work_dir)
+        result = call(name, *args, '--work-dir', work_dir)
+        assert result.code == 2
+        assert 'Traceback' not in result.out + result.err
+        assert content(work_dir) == before
+        assert all(line.startswith('error: ') for line in result.errors), result.err
+        return [line.removeprefix('error: ') for line in result.errors]
+
+    return refused
+
+
+class TestConfig:
+    def test_missing_file(self, refused):
+        missing = Path('nowhere.py').absolute()
+        assert refused('train', 'nowhere.py') == [
+            f"config 'nowhere.py' does not exist (looked for {missing})",
+        ]
+
+    @pytest.mark.parametrize('tool', ['train', 'test'])
+    @pytest.mark.parametrize(
+        ('name', 'hint'),
+        [
+            ('nope.py', ''),
+            (
+                'retinanet/retinanet_r50_fpn_1x_coc.py',
+                " Did you mean 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'?",
+            ),
+        ],
+    )
+    def test_unknown_config_of_a_host(self, refused, tool, name, hint):
+        looked = Path(mmdet.__file__).parent / '.mim' / 'configs' / name
+        arguments = [f'mmdet::{name}'] + [NOWHERE] * (tool == 'test')
+        assert refused(tool, *arguments) == [
+            f"config 'mmdet::{name}' does not exist (looked for {looked}).{hint}",
+        ]
+
+    def test_unknown_host(self, refused):
+        assert refused('train', 'mmnone::a/b.py') == [
+            "config 'mmnone::a/b.py': the package 'mmnone' is not installed",
+        ]
+
+    @pytest.mark.parametrize(
+        ('text', 'reason'),
+        [
+            ('model = (', "SyntaxError: '(' was never closed"),
+            ('model = nothing', "NameError: name 'nothing' is not defined"),
+            ("_base_ = './none.py'", 'FileNotFoundError: [Errno 2] No such file'),
+            ("_base_ = 'mmdet::models/none.py'", 'FileNotFoundError: file "'),
+            ("_base_ = './base.py'\nx = {{_base_.none}}", 'KeyError: none'),
+        ],
+    )
+    def test_file_that_cannot_be_read(self, refused, tmp_path, text, reason):
+        (tmp_path / 'base.py').write_text('a = 1')
+        (tmp_path / 'config.py').write_text(text)
+        (error,) = refused('train', tmp_path / 'config.py')
+        assert error.startswith(f"config '{tmp_path}/config.py' cannot be read: {reason}")
+
+    def test_missing_dataset(self, refused, local_config, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        key = 'train_dataloader.dataset.data_root'
+        assert refused('train', local_config, '--cfg-options', f'{key}=data/mini-coco/') == [
+            f"{key} = 'data/mini-coco/' does not exist (looked for {tmp_path}/data/mini-coco). "
+            'Make it in seconds: python tools/dataset_converters/make_mini_coco.py --out data/mini-coco',
+        ]
+
+    def test_file_that_is_no_config(self, refused, tmp_path):
+        (tmp_path / 'config.py').write_text('max_epochs = 3')
+        assert refused('train', tmp_path / 'config.py') == [
+            f'{key} is missing' for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+        ]
+
+
+class TestCheckpoint:
+    def test_to_resume_from(self, refused, local_config, broken):
+        for path, fault in broken.items():
+            assert refused('train', local_config, '--resume', path) == [f'--resume = {path!r} {fault}']
+
+    def test_latest(self, refused, local_config, broken):
+        path, fault = next(iter(broken.items()))
+        assert refused('train', local_config, '--resume') == [f'--resume = {path!r} {fault}']
+
+    def test_to_start_from(self, refused, local_config, broken):
+        for path in (next(iter(broken)), NOWHERE):
+            option, fault = f'load_from={path}', broken[path]
+            assert refused('train', local_config, '--cfg-options', option) == [
+                f'load_from = {path!r} {fault}'
+            ]
+
+    def test_to_evaluate(self, refused, local_config, broken):
+        for path in (next(iter(broken)), NOWHERE):
+            assert refused('test', local_config, path) == [f'checkpoint = {path!r} {broken[path]}']
+
+
+class TestArguments:
+    def test_amp_without_a_gpu(self, refused, local_config, monkeypatch):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+        assert refused('train', local_config, '--amp') == ['--amp needs a GPU, and torch sees none here']
+
+    def test_learning_rate_without_a_batch_size_to_scale_by(self, refused, local_config):
+        assert refused('train', local_config, '--auto-scale-lr') == [
+            '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size',
+        ]
+
+    def test_output_of_another_format(self, refused, local_config, work_dir):
+        arguments = [local_config, work_dir / 'epoch_1.pth', '--out', 'predictions.json']
+        assert refused('test', *arguments) == ["--out 'predictions.json' must end with .pkl or .pickle"]
+
+    def test_output_below_a_file(self, refused, local_config, work_dir):
+        out = f'{work_dir}/epoch_1.pth/predictions.pkl'
+        arguments = [local_config, work_dir / 'epoch_1.pth', '--out', out]
+        assert refused('test', *arguments) == [f'--out {out!r} cannot be written']
+
+    def test_pictures_without_a_hook_that_draws(self, refused, local_config, work_dir):
+        options = ['--cfg-options', 'default_hooks.visualization=None']
+        arguments = [local_config, work_dir / 'epoch_1.pth', '--show-dir', 'pictures', *options]
+        assert refused('test', *arguments) == [
+            '--show and --show-dir: the config has no default_hooks.visualization',
+        ]
+
+    def test_all_overrides_that_do_not_fit_are_told(self, refused, local_config):
+        good = ['train_cfg.max_epochs=1', 'model.backbone.reach=2']
+        bad = ['optim_wraper.step_policy=joint', 'model.backbone.depth.of=1', 'custom_hooks.7.type=A']
+        faults = refused('train', local_config, '--cfg-options', good[0], *bad, good[1])
+        start = '--cfg-options'
+        assert len(faults) == len(bad)
+        assert faults[0] == (
+            f"{start} optim_wraper.step_policy: nothing in the config is called 'optim_wraper'. "
+            "Did you mean 'optim_wrapper'?"
+        )
+        assert faults[1].startswith(f'{start} model.backbone.depth.of = 1 does not fit the config: ')
+        assert faults[2].startswith(f"{start} custom_hooks.7.type = 'A' does not fit the config: ")
+
+    def test_overrides_that_name_no_argument_are_told(self, refused, local_config):
+        options = ['train_cfg.val_interval=1', 'train_cfg.max_epoch=1', 'model.backbone.reachh=2']
+        assert refused('train', local_config, '--cfg-options', *options) == [
+            "model.backbone.reachh = 2 is not an argument of LocalBackbone or ResNet. Did you mean 'reach'?",
+            "train_cfg.max_epoch = 1 is not an argument of ResumableEpochLoop. Did you mean 'max_epochs'?",
+        ]
+
+    @pytest.mark.parametrize(
+        ('option', 'fault'),
+        [
+            ('train_cfg.max_epochs', "'train_cfg.max_epochs' is not key=value"),
+            ('custom_hooks=[1,(2]', "'custom_hooks=[1,(2]' has unbalanced brackets"),
+        ],
+    )
+    def test_override_that_cannot_be_read(self, call, local_config, option, fault):
+        result = call('train', local_config, '--cfg-options', 'model.backbone.reach=2', option)
+        assert result.code == 2
+        assert result.errors[-1] == f'train.py: error: argument --cfg-options: {fault}'
+
+
+class TestProcess:
+    @pytest.mark.integration
+    def test_several_faults_are_told_on_stderr(self, run, local_config, work_dir):
+        before = content(work_dir)
+        options = ['model.backbone.partition.type=Stages', 'optim_wrapper.step_policy=per_blok']
+        data = 'train_dataloader.dataset.data_root=/nowhere/'
+        arguments = ['--work-dir', work_dir, '--resume', NOWHERE, '--cfg-options', *options, data]
+        result = run('train', local_config, *arguments)
+        assert result.returncode == 2
+        assert 'Traceback' not in result.stdout + result.stderr
+        faults = [line for line in result.stderr.splitlines() if line.startswith('error: ')]
+        assert [fault.split(' = ')[0] for fault in faults] == [
+            'error: train_dataloader.dataset.data_root',
+            'error: model.backbone.partition.type',
+            'error: optim_wrapper.step_policy',
+            'error: --resume',
+        ]
+        assert content(work_dir) == before
+
+    @pytest.mark.integration
+    @pytest.mark.xdist_group('local_run')
+    def test_local_config_trains(self, local_run):
+        assert 'Local learning of ResNet-18 in 4 blocks' in local_run.log
+        assert local_run.checkpoint.is_file()
+
+    @pytest.mark.integration
+    @pytest.mark.xdist_group('host_run')
+    def test_config_of_a_host_trains_and_its_checkpoint_is_evaluated(
+        self, call, host_run, host_config, mini_coco, tmp_path
+    ):
+        assert 'Local learning' not in host_run.log
+        out, work_dir = tmp_path / 'predictions.pkl', tmp_path / 'test'
+        arguments = ['--work-dir', work_dir, '--out', out, '--show-dir', 'pictures']
+        assert call('test', host_config, host_run.checkpoint, *arguments).code == 0
+        (log,) = work_dir.glob('*/*.log')
+        assert 'coco/bbox_mAP' in log.read_text()
+
+        predictions = pickle.loads(out.read_bytes())
+        assert len(predictions) == 4
+        assert {'bboxes', 'scores', 'labels'} <= set(predictions[0]['pred_instances'])
+        # The annotations stay out, as in the dumps of mmdet's own tool.
+        assert 'gt_instances' not in predictions[0]
+        images = {path.name for path in (mini_coco / 'val2017').iterdir()}
+        assert {path.name for path in work_dir.glob('*/pictures/*')} == images
