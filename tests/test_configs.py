@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, OPTIM_WRAPPERS, DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
-from mmlocal.auxiliaries import MomentumCopy
+from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
 from mmlocal.config import is_local, localize
 from mmlocal.engine import MomentumHook
 
@@ -48,6 +48,11 @@ def step(cfg, model, optim, size):
     torch.manual_seed(0)
     loop = Loop(model, optim)
     MomentumHook().before_train(loop)
+    with torch.no_grad():
+        for module in model.modules():
+            # The two copies start equal, where the scalar between them has no gradient.
+            if isinstance(module, MomentumBridge):
+                module.bias.conv1.weight.mul_(1.5)
     head = cfg.model.get('bbox_head') or cfg.model.roi_head.bbox_head
     classes = head.num_classes
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

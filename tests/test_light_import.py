@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-
 import pytest
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain', 'mmagic', 'mmyolo')

@@ -75,7 +75,16 @@ def draw(name, folder, config):
     """Pictures of all validation images: annotations left, detections right. Returns their folder."""
     checkpoint = (ROOT / WORK / folder / 'last_checkpoint').read_text().strip()
     work_dir = str(WORK / folder / 'test')
-    run(f'detections of {name}', 'tools/test.py', config, checkpoint, '--work-dir', work_dir, '--show-dir', 'pictures')
+    run(
+        f'detections of {name}',
+        'tools/test.py',
+        config,
+        checkpoint,
+        '--work-dir',
+        work_dir,
+        '--show-dir',
+        'pictures',
+    )
     return sorted((ROOT / work_dir).glob('*/pictures'))[-1]
 
 
@@ -94,7 +103,13 @@ def table():
     rows = {name: results(folder) for name, (folder, _) in RUNS.items()}
     local, e2e = rows.values()
     shown = Table(title='Faster R-CNN R18, mini COCO, validation')
-    for column in ('', 'bbox mAP', 'peak MiB above the weights', 'seconds per iteration', 'minutes of training'):
+    for column in (
+        '',
+        'bbox mAP',
+        'peak MiB above the weights',
+        'seconds per iteration',
+        'minutes of training',
+    ):
         shown.add_column(column, justify='right' if column else 'left')
     for name, (score, peak, seconds) in rows.items():
         minutes = float((ROOT / WORK / RUNS[name][0] / 'done').read_text()) / 60

@@ -14,9 +14,7 @@ from mmlocal.errors import ConfigError, Faults
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        'config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-    )
+    parser.add_argument('config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     parser.add_argument('checkpoint', help='checkpoint, of a run or published')
     parser.add_argument('--out', help='file for all predictions (.pkl)')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')

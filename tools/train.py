@@ -11,9 +11,7 @@ from mmlocal.errors import ConfigError, Faults
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        'config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-    )
+    parser.add_argument('config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true', help='learning rate by the batch size')
     parser.add_argument(

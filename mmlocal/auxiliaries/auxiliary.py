@@ -43,7 +43,9 @@ class Auxiliary(BaseModule):
         self.loss_weight = loss_weight
         faults = Faults()
         if head is None:
-            faults.found.append('head is missing, and it was not derived: pass the config through mmlocal.config.localize')
+            faults.found.append(
+                'head is missing, and it was not derived: pass the config through mmlocal.config.localize'
+            )
         with faults.under('bridge'):
             self.bridge = MODELS.build(dict(bridge or _IDENTITY), default_args=dict(place=place))
         if head is not None and hasattr(self, 'bridge'):

@@ -7,6 +7,19 @@ from mmlocal.blocks.step import LocalStep, current_step
 from mmlocal.blocks.units import Probe, Shape, Unit, find_units, probe, resnet_units, span
 
 __all__ = [
-    'Later', 'LocalBackbone', 'LocalStep', 'Place', 'Probe', 'Shape', 'Unit',
-    'current_step', 'even', 'find_cuts', 'find_units', 'resnet_units', 'span', 'stage',
+    'Later',
+    'LocalBackbone',
+    'LocalStep',
+    'Place',
+    'Probe',
+    'Shape',
+    'Unit',
+    'current_step',
+    'even',
+    'find_cuts',
+    'find_units',
+    'probe',
+    'resnet_units',
+    'span',
+    'stage',
 ]

@@ -152,7 +152,7 @@ class LocalBackbone(BaseModule):
     ) -> ModuleList:
         trained = self.blocks[:-1]
         several = not isinstance(configs, Mapping)
-        listed = list(configs) if several else [configs] * len(trained)
+        listed = [configs] * len(trained) if isinstance(configs, Mapping) else list(configs)
         if len(listed) != len(trained) and not faults.found:
             faults.found.append(f'auxiliary has {len(listed)} entries, but {len(trained)} blocks are trained by one')
         built = ModuleList()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from mmlocal.blocks.units import Unit, span
@@ -61,7 +62,7 @@ def stage(units: Sequence[Unit]) -> list[str]:
 
     With stem and four stages this is the division of MAN++'s detector (arXiv 2507.16279, released code).
     """
-    ends = [unit.name for unit, following in zip(units, units[1:], strict=False) if unit.stage != following.stage]
+    ends = [unit.name for unit, following in pairwise(units) if unit.stage != following.stage]
     return [name for name in ends if name != 'stem']
 
 
@@ -84,7 +85,9 @@ def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit
             continue
         place = names.index(cut)
         if place == len(names) - 1:
-            faults.append(f'[{i}] = {cut!r} is the last unit of {network}: the last block is trained by the model itself')
+            faults.append(
+                f'[{i}] = {cut!r} is the last unit of {network}: the last block is trained by the model itself'
+            )
         elif place < len(frozen):
             faults.append(f'[{i}] = {cut!r} lies in the frozen part ({span(frozen)}): its block could not learn')
         elif place <= last:

@@ -132,9 +132,7 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         top = key.split('.')[0]
         if top not in known:
-            faults.append(
-                f'--cfg-options {key}: nothing in the config is called {top!r}.{nearest(top, sorted(known))}'
-            )
+            faults.append(f'--cfg-options {key}: nothing in the config is called {top!r}.{nearest(top, sorted(known))}')
             continue
         try:
             cfg.merge_from_dict({key: value})

@@ -245,9 +245,7 @@ def _check_depth(config: Mapping[str, Any], network: Any) -> None:
     known = list(settings)
     near = min(known, key=lambda other: abs(other - depth)) if isinstance(depth, int) else known[0]
     listed = ', '.join(map(str, known))
-    raise ConfigError(
-        f'depth = {depth!r} is not a depth of {_name(network)} ({listed}). Did you mean {near}?'
-    )
+    raise ConfigError(f'depth = {depth!r} is not a depth of {_name(network)} ({listed}). Did you mean {near}?')
 
 
 def check_partition(partition: Any) -> None:

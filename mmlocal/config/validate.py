@@ -105,7 +105,7 @@ def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
     """What the block-wise wrapper refuses when it is built, and what it could refuse only in training."""
     from mmlocal.engine import BlockwiseOptimWrapper
 
-    policy, count = wrapper.get('step_policy', 'joint'), wrapper.get('accumulative_counts', 1)
+    policy, count = wrapper.get('step_policy', 'auto'), wrapper.get('accumulative_counts', 1)
     faults = Faults()
     with faults.under():
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.0)
@@ -114,9 +114,7 @@ def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
         except (AssertionError, TypeError) as error:
             raise ConfigError(f'accumulative_counts = {count!r} cannot be used: {reason(error)}') from error
     if policy == 'per_block' and isinstance(reach, int) and reach > 1:
-        faults.found.append(
-            f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block"
-        )
+        faults.found.append(f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block")
     faults.report()
 
 

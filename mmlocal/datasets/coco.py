@@ -71,12 +71,10 @@ def _header() -> dict[str, Any]:
             'date_created': '2026/11/20',
         },
         'licenses': [
-            {'id': number, 'name': name, 'url': url}
-            for number, (name, url) in enumerate(LICENSE_URLS.items(), start=1)
+            {'id': number, 'name': name, 'url': url} for number, (name, url) in enumerate(LICENSE_URLS.items(), start=1)
         ],
         'categories': [
-            {'id': number, 'name': name, 'supercategory': 'digit'}
-            for number, name in enumerate(CLASSES, start=1)
+            {'id': number, 'name': name, 'supercategory': 'digit'} for number, name in enumerate(CLASSES, start=1)
         ],
     }
 

@@ -64,9 +64,7 @@ class SceneSpec:
             'tilt': (0 <= self.tilt <= 45, 'from 0 to 45'),
         }
         wrong = [
-            f'{name} = {getattr(self, name)} (allowed: {text})'
-            for name, (fine, text) in allowed.items()
-            if not fine
+            f'{name} = {getattr(self, name)} (allowed: {text})' for name, (fine, text) in allowed.items() if not fine
         ]
         if wrong:
             raise ValueError('SceneSpec: ' + '; '.join(wrong))

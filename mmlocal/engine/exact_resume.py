@@ -48,7 +48,7 @@ class ExactResumeHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Give the sampler the seed of the run that is resumed."""
-        sampler = getattr(runner.train_dataloader, 'sampler', None)
+        sampler: Any = getattr(runner.train_dataloader, 'sampler', None)
         if runner._resume and hasattr(sampler, 'seed'):
             sampler.seed = runner.seed
 

@@ -74,7 +74,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
         """Open the local step around the forward; links to earlier blocks live on until `backward`."""
         step = LocalStep(self._backward_local, self._block_done, self._log)
         self._local_step = None
-        with super().optim_context(model), step.open(model.module if is_model_wrapper(model) else model):
+        inner: Any = model.module if is_model_wrapper(model) else model
+        with super().optim_context(model), step.open(inner):
             yield
         self._local_step = step
 

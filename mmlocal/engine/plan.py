@@ -59,7 +59,9 @@ def make_plan(backbone: LocalBackbone, image_size: int = 128) -> list[BlockPlan]
             auxiliary_parameters=0 if auxiliary is None else _trainable(auxiliary.parameters()),
             bytes_per_pixel=nbytes / image_size**2,
         )
-        for name, block, auxiliary, nbytes in zip(backbone.block_names, backbone.blocks, auxiliaries, saved, strict=True)
+        for name, block, auxiliary, nbytes in zip(
+            backbone.block_names, backbone.blocks, auxiliaries, saved, strict=True
+        )
     ]
 
 

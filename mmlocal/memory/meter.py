@@ -44,7 +44,8 @@ class PeakMeter:
             self.peak_bytes = torch.cuda.max_memory_allocated(self.device) - self._before
             return
         self._profile.__exit__(*error)
-        results = self._profile.profiler.kineto_results  # type: ignore[union-attr]
+        profiler: Any = self._profile.profiler
+        results = profiler.kineto_results
         events = sorted((e.start_ns(), e.nbytes()) for e in results.events() if e.name() == '[memory]')
         self.peak_bytes = max(accumulate((nbytes for _, nbytes in events), initial=0))
         del self._profile

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -57,7 +55,7 @@ class SavedBytes(saved_tensors_hooks):
         super().__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop counting."""
-        super().__exit__(kind, error, tb)
-        self._grad.__exit__(kind, error, tb)
+        super().__exit__(*error)
+        self._grad.__exit__(None, None, None)

@@ -103,9 +103,7 @@ def test_a_missing_head_and_a_bad_bridge_are_reported_together(man_auxiliary):
 
 def test_the_weight_scales_losses_and_nothing_else():
     place = Place('block1', 'layer1.1', Shape(16, 4), ())
-    one, half = (
-        Auxiliary(place, head=dict(type='mmlocal.SquareHead'), loss_weight=weight) for weight in (1.0, 0.5)
-    )
+    one, half = (Auxiliary(place, head=dict(type='mmlocal.SquareHead'), loss_weight=weight) for weight in (1.0, 0.5))
     half.load_state_dict(one.state_dict())
     feature = torch.randn(2, 16, 4, 4)
     a, b = (auxiliary.loss(feature, None, None) for auxiliary in (one, half))

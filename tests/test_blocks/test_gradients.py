@@ -119,7 +119,9 @@ def test_one_block_is_the_stock_model_to_the_bit(make_host, image):
     optims = [wrapper(host), OptimWrapper(optimizer=SGD(stock.parameters(), lr=0.1))]
     optims[0].optimizer.param_groups[0]['lr'] = 0.1
     for _ in range(3):
-        logs = [m.train_step(dict(inputs=image, data_samples=None), o) for m, o in zip([host, stock], optims)]
+        logs = [
+            m.train_step(dict(inputs=image, data_samples=None), o) for m, o in zip([host, stock], optims, strict=True)
+        ]
         assert torch.equal(logs[0]['loss'], logs[1]['loss'])
     for key, value in stock.state_dict().items():
         assert torch.equal(host.state_dict()[key], value), key

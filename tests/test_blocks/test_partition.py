@@ -50,14 +50,20 @@ def test_every_wrong_cut_is_told():
     faults = check_cuts(cuts, R18, frozen=R18[:3], network='ResNet-18')
     assert [fault[:3] for fault in faults] == ['[0]', '[1]', '[3]', '[4]']
     for fault, part in zip(
-        faults, ['lies in the frozen part', "Did you mean 'layer4.0'?", 'not come behind', 'is the last unit'], strict=True
+        faults,
+        ['lies in the frozen part', "Did you mean 'layer4.0'?", 'not come behind', 'is the last unit'],
+        strict=True,
     ):
         assert part in fault
 
 
 def test_blocks_hold_every_unit_once():
     blocks = to_blocks(R18, ['layer1.0', 'layer3.1'])
-    assert [span(block) for block in blocks] == ['stem … layer1.0', 'layer1.1 … layer3.1', 'layer4.0 … layer4.1']
+    assert [span(block) for block in blocks] == [
+        'stem … layer1.0',
+        'layer1.1 … layer3.1',
+        'layer4.0 … layer4.1',
+    ]
     assert [unit for block in blocks for unit in block] == R18
 
 

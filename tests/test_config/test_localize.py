@@ -120,9 +120,7 @@ def test_each_of_several_auxiliaries_gets_a_head(faster_rcnn):
 def test_optimizer_wrapper_becomes_block_wise_and_keeps_the_rest(faster_rcnn, given, expected):
     faster_rcnn.optim_wrapper = dict(given, optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1))
     wrapper = localize(faster_rcnn).optim_wrapper.to_dict()
-    assert wrapper == dict(
-        given, type=expected, optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1)
-    )
+    assert wrapper == dict(given, type=expected, optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1))
 
 
 def test_hooks_are_added_behind_those_that_are_there_each_once(faster_rcnn):
@@ -188,8 +186,7 @@ def test_all_that_cannot_be_filled_in_is_told_at_once(faster_rcnn):
     assert error.value.faults == (
         'model.backbone.auxiliary.head is missing, and none can be derived: the host has neither a bbox_head '
         "nor a roi_head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
-        "optim_wrapper.type = 'ApexOptimWrapper' has no block-wise form; "
-        'OptimWrapper, AmpOptimWrapper have one',
+        "optim_wrapper.type = 'ApexOptimWrapper' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     )
 
 

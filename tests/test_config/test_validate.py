@@ -126,13 +126,11 @@ FAULTS = {
     # where it is cut
     'unknown unit': (
         {PARTITION: ['layer5.0']},
-        f"{PARTITION}[0] = 'layer5.0' is not a unit of ResNet-18. Units: stem … layer4.1 (9). "
-        "Did you mean 'layer4.0'?",
+        f"{PARTITION}[0] = 'layer5.0' is not a unit of ResNet-18. Units: stem … layer4.1 (9). Did you mean 'layer4.0'?",
     ),
     'unit of a deeper network': (
         {PARTITION: ['layer1.1', 'layer3.5']},
-        f"{PARTITION}[1] = 'layer3.5' is not a unit of ResNet-18. Units: stem … layer4.1 (9). "
-        "Did you mean 'layer3.1'?",
+        f"{PARTITION}[1] = 'layer3.5' is not a unit of ResNet-18. Units: stem … layer4.1 (9). Did you mean 'layer3.1'?",
     ),
     'last unit': (
         {PARTITION: ['layer4.1']},
@@ -226,8 +224,7 @@ FAULTS = {
     ),
     'mistyped argument of the network': (
         {BACKBONE + 'frozen_stage': 1},
-        'model.backbone.frozen_stage = 1 is not an argument of LocalBackbone or ResNet. '
-        "Did you mean 'frozen_stages'?",
+        "model.backbone.frozen_stage = 1 is not an argument of LocalBackbone or ResNet. Did you mean 'frozen_stages'?",
     ),
     'mistyped argument of the local backbone': (
         {BACKBONE + 'reachh': 2},
@@ -247,8 +244,7 @@ FAULTS = {
     ),
     'arch of an unknown package': (
         {BACKBONE + 'arch': 'mmdett.ResNet'},
-        "model.backbone.arch = 'mmdett.ResNet' is no model: no package 'mmdett' is in use. "
-        "Did you mean 'mmdet'?",
+        "model.backbone.arch = 'mmdett.ResNet' is no model: no package 'mmdett' is in use. Did you mean 'mmdet'?",
     ),
     'arch is no name': ({BACKBONE + 'arch': 50}, 'model.backbone.arch = 50 is not the name of a model'),
     'arch is missing': (
@@ -313,8 +309,7 @@ FAULTS = {
     ),
     'argument that a class hands to its base': (
         mistyped_in_derived_head,
-        f'{AUXILIARY}.head.dense_head.stacked_conv = 2 is not an argument of RetinaHead. '
-        "Did you mean 'stacked_convs'?",
+        f"{AUXILIARY}.head.dense_head.stacked_conv = 2 is not an argument of RetinaHead. Did you mean 'stacked_convs'?",
     ),
     'part of a dense head': (
         wrong_loss_in_derived_head,
@@ -346,7 +341,7 @@ FAULTS = {
     # optimizer and loop
     'unknown step policy': (
         {'optim_wrapper.step_policy': 'per_blok'},
-        "optim_wrapper.step_policy = 'per_blok' is not one of joint, per_block",
+        "optim_wrapper.step_policy = 'per_blok' is not one of auto, joint, per_block",
     ),
     'accumulation per block': (
         {'optim_wrapper.step_policy': 'per_block', 'optim_wrapper.accumulative_counts': 4},
@@ -363,13 +358,11 @@ FAULTS = {
     ),
     'unknown argument of the wrapper': (
         {'optim_wrapper.step_polcy': 'joint'},
-        "optim_wrapper.step_polcy = 'joint' is not an argument of BlockwiseOptimWrapper. "
-        "Did you mean 'step_policy'?",
+        "optim_wrapper.step_polcy = 'joint' is not an argument of BlockwiseOptimWrapper. Did you mean 'step_policy'?",
     ),
     'wrapper that has no block-wise form': (
         {'optim_wrapper.type': 'OptimWrapperDict'},
-        "optim_wrapper.type = 'OptimWrapperDict' has no block-wise form; "
-        'OptimWrapper, AmpOptimWrapper have one',
+        "optim_wrapper.type = 'OptimWrapperDict' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     ),
     'unknown optimizer': (
         {'optim_wrapper.optimizer.type': 'AdamX'},
@@ -494,16 +487,12 @@ class TestDatasets:
     def test_inside_a_wrapper(self, cfg, wrap, place):
         inner = dict(cfg.train_dataloader.dataset, data_root='/nowhere/coco/')
         cfg.train_dataloader.dataset = wrap(inner)
-        assert_faults(
-            faults_of(cfg), [f"train_dataloader.{place}.data_root = '/nowhere/coco/' does not exist ..."]
-        )
+        assert_faults(faults_of(cfg), [f"train_dataloader.{place}.data_root = '/nowhere/coco/' does not exist ..."])
 
     def test_only_splits_that_are_used_count(self, cfg):
         cfg.test_dataloader.dataset.data_root = '/nowhere/coco/'
         validate(cfg)
-        assert_faults(
-            faults_of(cfg, splits=['test']), ["test_dataloader.dataset.data_root = '/nowhere/coco/' ..."]
-        )
+        assert_faults(faults_of(cfg, splits=['test']), ["test_dataloader.dataset.data_root = '/nowhere/coco/' ..."])
 
     def test_other_storage_is_not_looked_at(self, cfg):
         cfg.train_dataloader.dataset.data_root = 's3://bucket/coco/'

@@ -14,15 +14,11 @@ TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_mini_c
 
 
 def export(root, seed=0):
-    return {
-        split: export_coco(root, split, make_scenes(split, count, seed)) for split, count in COUNTS.items()
-    }
+    return {split: export_coco(root, split, make_scenes(split, count, seed)) for split, count in COUNTS.items()}
 
 
 def all_bytes(root):
-    return {
-        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()
-    }
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()}
 
 
 def rasterise(polygons, shape):
@@ -69,9 +65,7 @@ def test_annotation_file(root, split):
     assert list(content) == ['info', 'licenses', 'categories', 'images', 'annotations']
     assert [(c['id'], c['name']) for c in content['categories']] == list(enumerate(CLASSES, start=1))
     assert [entry['id'] for entry in content['images']] == list(range(1, COUNTS[split] + 1))
-    assert [entry['id'] for entry in content['annotations']] == list(
-        range(1, len(content['annotations']) + 1)
-    )
+    assert [entry['id'] for entry in content['annotations']] == list(range(1, len(content['annotations']) + 1))
     licenses = {entry['id'] for entry in content['licenses']}
     for entry in content['images']:
         with Image.open(root / f'{split}2017' / entry['file_name']) as image:
@@ -92,11 +86,7 @@ def test_splits_share_neither_digits_nor_photographs(root):
 
 
 def test_annotations_follow_the_scenes(root):
-    items = [
-        (n, item)
-        for n, scene in enumerate(make_scenes('train', COUNTS['train'], 0), 1)
-        for item in scene.objects
-    ]
+    items = [(n, item) for n, scene in enumerate(make_scenes('train', COUNTS['train'], 0), 1) for item in scene.objects]
     entries = annotations(root)['annotations']
     assert len(entries) == len(items)
     for entry, (number, item) in zip(entries, items, strict=True):

@@ -92,9 +92,7 @@ def test_some_scenes_are_empty_some_digits_truncated_some_occluded(scenes):
 
 
 def test_later_digits_lie_on_earlier_ones(scenes):
-    assert all(
-        scene.objects[-1].visible == 1 or scene.objects[-1].truncated for scene in scenes if scene.objects
-    )
+    assert all(scene.objects[-1].visible == 1 or scene.objects[-1].truncated for scene in scenes if scene.objects)
 
 
 def test_digits_stand_out_from_their_rim(scenes):
@@ -118,9 +116,7 @@ def test_heights_are_fractions_of_the_size(size):
 @pytest.mark.parametrize('spec', [{'overhang': 0.5}, {'overhang': 0, 'tilt': 45}, {'min_visible': 1.0}])
 def test_digits_as_high_as_the_scene(spec):
     spec = SceneSpec(size=64, heights=(1.0, 1.0), empty=0, **spec)
-    assert all(
-        item.visible >= spec.min_visible for s in make_scenes('val', 30, 0, spec) for item in s.objects
-    )
+    assert all(item.visible >= spec.min_visible for s in make_scenes('val', 30, 0, spec) for item in s.objects)
 
 
 def test_empty_share():

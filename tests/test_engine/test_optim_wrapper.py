@@ -41,7 +41,7 @@ def test_accumulating_with_reach_2(make_host):
 @pytest.mark.parametrize('optimizer', [SGD, AdamW])
 def test_stepping_per_block_is_the_same_training(make_host, image, optimizer):
     hosts = [make_host(partition=CUTS) for _ in range(2)]
-    joint = train(hosts[0], [image] * 3, optimizer)
+    joint = train(hosts[0], [image] * 3, optimizer, step_policy='joint')
     per_block = train(hosts[1], [image] * 3, optimizer, step_policy='per_block')
     assert all(torch.equal(per_block[name], value) for name, value in joint.items())
 
@@ -56,8 +56,24 @@ def test_per_block_needs_reach_1(make_host, image):
         train(make_host(partition=CUTS, reach=2), [image], step_policy='per_block')
 
 
+@pytest.mark.parametrize(
+    ('reach', 'kwargs', 'policy'),
+    [
+        (1, {}, 'per_block'),
+        (2, {}, 'joint'),
+        (1, dict(accumulative_counts=2), 'joint'),
+        (1, dict(clip_grad=dict(max_norm=1.0)), 'joint'),
+        (1, dict(step_policy='joint'), 'joint'),
+    ],
+)
+def test_auto_steps_per_block_where_that_is_the_same_training(make_host, reach, kwargs, policy):
+    host = make_host(partition=CUTS, reach=reach)
+    optim = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.01), **kwargs)
+    assert optim.step_policy(reach) == policy
+
+
 def test_an_unknown_policy_is_refused(make_host):
-    with pytest.raises(ConfigError, match="step_policy = 'blockwise' is not one of joint, per_block"):
+    with pytest.raises(ConfigError, match="step_policy = 'blockwise' is not one of auto, joint, per_block"):
         train(make_host(partition=CUTS), [], step_policy='blockwise')
 
 

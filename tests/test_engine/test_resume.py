@@ -31,7 +31,14 @@ def train(config, data_root, tmp_path):
         cfg.train_dataloader.update(batch_size=2)
         cfg.train_dataloader.dataset.data_root = data_root
         cfg.train_dataloader.dataset.pipeline.insert(3, dict(type='RandomFlip', prob=0.5))
-        for key in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg'):
+        for key in (
+            'val_dataloader',
+            'val_evaluator',
+            'val_cfg',
+            'test_dataloader',
+            'test_evaluator',
+            'test_cfg',
+        ):
             cfg.pop(key)
         cfg.train_cfg.max_epochs = EPOCHS
         cfg.train_cfg.pop('val_interval')

@@ -87,7 +87,10 @@ def test_faster_rcnn_with_man_at_stage_cuts(config):
     for key in ('partition', 'auxiliary'):
         stock.backbone.pop(key)
     peaks = {}
-    for name, model, wrapper in (('local', cfg.model, cfg.optim_wrapper), ('e2e', stock, dict(type='OptimWrapper'))):
+    for name, model, wrapper in (
+        ('local', cfg.model, cfg.optim_wrapper),
+        ('e2e', stock, dict(type='OptimWrapper')),
+    ):
         torch.manual_seed(0)
         detector = MODELS.build(copy.deepcopy(model)).train()
         detector.init_weights()

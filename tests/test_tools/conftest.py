@@ -49,9 +49,7 @@ def run():
 def run_tool(name, *args):
     command = [sys.executable, str(ROOT / 'tools' / f'{name}.py'), *map(str, args)]
     env = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    return subprocess.run(
-        command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=300, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True, timeout=300, check=False)
 
 
 @pytest.fixture(scope='session')

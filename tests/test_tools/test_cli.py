@@ -132,9 +132,7 @@ class TestCheckpoint:
     def test_to_start_from(self, refused, local_config, broken):
         for path in (next(iter(broken)), NOWHERE):
             option, fault = f'load_from={path}', broken[path]
-            assert refused('train', local_config, '--cfg-options', option) == [
-                f'load_from = {path!r} {fault}'
-            ]
+            assert refused('train', local_config, '--cfg-options', option) == [f'load_from = {path!r} {fault}']
 
     def test_to_evaluate(self, refused, local_config, broken):
         for path in (next(iter(broken)), NOWHERE):

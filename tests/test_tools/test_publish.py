@@ -107,9 +107,7 @@ def test_missing_input(refused):
 def test_input_that_was_cut_off(refused, run_checkpoint):
     whole = run_checkpoint.read_bytes()
     run_checkpoint.write_bytes(whole[:5000])
-    assert (
-        refused(run_checkpoint) == f"in_file = '{run_checkpoint}' is broken: it was cut off after 5000 bytes"
-    )
+    assert refused(run_checkpoint) == f"in_file = '{run_checkpoint}' is broken: it was cut off after 5000 bytes"
 
 
 def test_input_that_is_no_checkpoint(refused, tmp_path):

@@ -54,9 +54,7 @@ def make_fake_venv(env, version=RUNNING, folder=None):
 def import_errors(monkeypatch, env, *answers):
     """`import mmcv.ops` gives these answers, one a call; everything else imports."""
     answers = list(answers)
-    monkeypatch.setattr(
-        env, 'import_error', lambda *modules: answers.pop(0) if modules == ('mmcv.ops',) else ''
-    )
+    monkeypatch.setattr(env, 'import_error', lambda *modules: answers.pop(0) if modules == ('mmcv.ops',) else '')
     return answers
 
 
@@ -88,16 +86,12 @@ class TestMachine:
     def test_no_compiler(self, env, monkeypatch):
         monkeypatch.delenv('CXX', raising=False)
         monkeypatch.setattr(env.shutil, 'which', lambda name: None)
-        with pytest.raises(
-            SystemExit, match=r'needs a C\+\+ compiler \(c\+\+ or g\+\+\) .*apt install g\+\+'
-        ):
+        with pytest.raises(SystemExit, match=r'needs a C\+\+ compiler \(c\+\+ or g\+\+\) .*apt install g\+\+'):
             env.check_compiler(sys.executable)
 
     def test_no_headers(self, env, monkeypatch, tmp_path):
         monkeypatch.setattr(env.shutil, 'which', lambda name: name)
-        monkeypatch.setattr(
-            env, 'output', lambda *command: str(tmp_path) if 'sysconfig' in command[2] else '3.11'
-        )
+        monkeypatch.setattr(env, 'output', lambda *command: str(tmp_path) if 'sysconfig' in command[2] else '3.11')
         with pytest.raises(SystemExit) as raised:
             env.check_compiler('python')
         assert f'needs the Python headers ({tmp_path}/Python.h)' in message(raised)
@@ -235,9 +229,7 @@ class TestPip:
     def run(self, env, *lines, code=0):
         """`pip install` played by a script that prints these lines."""
         env.PYTHON.parent.mkdir(parents=True)
-        env.PYTHON.write_text(
-            '#!/bin/sh\n' + ''.join(f'echo "{line}"\n' for line in lines) + f'exit {code}\n'
-        )
+        env.PYTHON.write_text('#!/bin/sh\n' + ''.join(f'echo "{line}"\n' for line in lines) + f'exit {code}\n')
         env.PYTHON.chmod(0o755)
         with env.alone() as log:
             env.pip(log, '[4/4] mmcv', 'onedl-mmcv')
@@ -279,9 +271,7 @@ def test_lock_lines_are_exact_and_cover_the_stages(env):
 def test_lock_pins_each_package_once_for_each_python(env):
     requirements = [Requirement(line) for line in env.locked()]
     for version in env.SUPPORTED:
-        valid = [
-            r.name for r in requirements if not r.marker or r.marker.evaluate({'python_version': version})
-        ]
+        valid = [r.name for r in requirements if not r.marker or r.marker.evaluate({'python_version': version})]
         assert len(valid) == len(set(valid))
 
 

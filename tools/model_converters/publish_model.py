@@ -35,9 +35,7 @@ def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
     checkpoint = CheckpointLoader.load_checkpoint(in_file, map_location='cpu')
     missing = [key for key in save_keys if key not in checkpoint]
     if missing:
-        raise ConfigError(
-            f'in_file = {in_file!r} has no {", ".join(missing)}; it has {", ".join(checkpoint)}'
-        )
+        raise ConfigError(f'in_file = {in_file!r} has no {", ".join(missing)}; it has {", ".join(checkpoint)}')
     kept = {key: checkpoint[key] for key in save_keys}
     if 'state_dict' in kept:
         kept['state_dict'] = {k: v for k, v in kept['state_dict'].items() if '.auxiliaries.' not in k}

@@ -44,7 +44,7 @@ class PlanHook(Hook):
         policy = runner.optim_wrapper.step_policy(backbone.reach)
         if get_world_size() > 1 and (policy == 'per_block' or backbone.reach > 1):
             raise ConfigError(
-                f"step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their "
+                f'step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their '
                 "gradients would not be averaged. Several processes need step_policy = 'joint' and reach = 1"
             )
         runner.logger.info(plan_text(backbone, policy))
