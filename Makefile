@@ -15,7 +15,7 @@ env:  ## bring up .venv (15-20 minutes the first time, seconds afterwards); PYTH
 	@$(PYTHON) tools/setup_env.py $(EXACT)
 
 demo: env  ## train a detector block by block on real images, and compare its memory with end-to-end
-	$(RUN) tools/demo.py
+	$(RUN) tools/demo.py $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from mmengine.model import BaseAveragedModel
-from torch import Tensor, nn
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
 
 from mmlocal.errors import ConfigError
 
 __all__ = ['MomentumCopy']
 
 
-class MomentumCopy(BaseAveragedModel):
+class MomentumCopy(nn.Module):
     """A copy of `source` whose parameters move by `p = m * p + (1 - m) * p_source`.
 
-    Parameters only; batch-norm statistics are taken over from the source at every move. The copy is
-    frozen but its forward is differentiable, so a gradient passes through it to its input. It
-    becomes equal to the source at the first `move`, before training, when the source's weights are
-    there; `steps` (a buffer, in the checkpoint) counts the moves since.
+    Parameters only; batch-norm statistics are the copy's own, of its own forwards. (mmengine's
+    `ExponentialMovingAverage` would take over the source's at every move, and knows neither m = 0 nor
+    m = 1.) The copy is frozen but its forward is differentiable, so a gradient passes through it to
+    its input. `start` makes it equal to the source before training, when the source's weights are
+    there; `steps` (a buffer, in the checkpoint) counts start and moves.
 
     Source: MAN (arXiv 2407.05623), section 3; equality at the start is an interpretation (the released
     code starts the copy from random weights of its own).
@@ -29,11 +33,15 @@ class MomentumCopy(BaseAveragedModel):
         ConfigError: if m is not within 0 and 1.
     """
 
+    steps: torch.Tensor
+
     def __init__(self, source: nn.Module, momentum: float) -> None:
         if not 0 <= momentum <= 1:
             raise ConfigError(f'momentum = {momentum} is not within 0 and 1 (0.995 is published)')
-        super().__init__(source)
+        super().__init__()
         self.momentum = momentum
+        self.module = deepcopy(source).requires_grad_(False)
+        self.register_buffer('steps', torch.tensor(0))
         # In a tuple, so that the source is not registered as a part of its copy.
         self._source = (source,)
 
@@ -47,15 +55,19 @@ class MomentumCopy(BaseAveragedModel):
         """Whether the copy has been made equal to its source (or was loaded after that)."""
         return bool(self.steps > 0)
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the source would do with the copy's weights."""
+        return self.module(*args, **kwargs)
+
     def start(self) -> None:
         """Make the copy equal to its source, unless it has been or was loaded."""
         if not self.started:
-            self.move()
+            self.module.load_state_dict(self.source.state_dict())
+            self.steps += 1
 
+    @torch.no_grad()
     def move(self) -> None:
-        """Move once; the first call makes the copy equal to its source."""
-        self.update_parameters(self.source)
-
-    def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
-        """The formula above, in place; called by `update_parameters` for every parameter."""
-        averaged_param.mul_(self.momentum).add_((1 - self.momentum) * source_param)
+        """Move once, by the formula above."""
+        for mine, other in zip(self.module.parameters(), self.source.parameters(), strict=True):
+            mine.mul_(self.momentum).add_((1 - self.momentum) * other)
+        self.steps += 1

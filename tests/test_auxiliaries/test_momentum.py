@@ -147,7 +147,7 @@ def test_copies_normalise_as_their_source_does(make_host, man_auxiliary):
 @pytest.mark.parametrize('momentum', [0.0, 1.0])
 def test_both_ends_of_the_range_are_allowed(momentum):
     follower = MomentumCopy(torch.nn.Linear(2, 2), momentum)
-    follower.move()
+    follower.start()
     torch.nn.init.zeros_(follower.source.weight)
     follower.move()
     assert follower.module.weight.any() == (momentum == 1.0)

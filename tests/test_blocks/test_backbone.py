@@ -29,7 +29,8 @@ def test_stock_weights_load_without_a_missing_key(make_host, man_auxiliary):
     host, stock = make_host(partition=CUTS, auxiliary=man_auxiliary), make_host(seed=5)
     missing, unexpected = host.load_state_dict(stock.state_dict(), strict=False)
     assert not unexpected
-    assert set(missing) == {key for key in host.state_dict() if '.auxiliaries.' in key}
+    assert missing
+    assert all('.auxiliaries.' in key for key in missing)
     for key, value in stock.state_dict().items():
         assert torch.equal(host.state_dict()[key], value), key
 
