@@ -36,7 +36,7 @@ def test_levels_and_anchors_have_the_stride_of_the_feature(stride, num_levels, s
     local = head(stride, num_levels=num_levels)
     feature = torch.randn(2, 16, 64 // stride, 64 // stride)
     assert [level.shape[-1] for level in local.levels(feature)] == sizes
-    strides = [s[0] for s in local.dense_head.prior_generator.strides]
+    strides = local.dense_head.strides
     assert strides == [max(8, stride) * 2**i for i in range(num_levels)]
     assert len(local(feature)[0]) == num_levels
 
@@ -49,8 +49,8 @@ def test_losses_train_every_parameter():
     for sample in samples:
         sample.set_metainfo(dict(batch_input_shape=(64, 64), pad_shape=(64, 64)))
     losses = local.loss(torch.randn(2, 16, 8, 8), None, samples)
-    assert set(losses) == {'loss_cls', 'loss_bbox'}
-    sum(value for values in losses.values() for value in values).backward()
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'loss_centerness'}
+    sum(losses.values()).backward()
     assert all(p.grad is not None for p in local.parameters())
 
 
@@ -59,7 +59,7 @@ def test_initialised_as_the_dense_head_wants_it(make_host):
     auxiliary = dict(type='mmlocal.Auxiliary', head=derive_head(HOST))
     host = make_host(partition=['layer2.1'], auxiliary=auxiliary)
     host.init_weights()
-    bias = host.backbone.auxiliaries[0].head.dense_head.retina_cls.bias
+    bias = host.backbone.auxiliaries[0].head.dense_head.conv_cls.bias
     torch.testing.assert_close(bias.sigmoid(), torch.full_like(bias, 0.01))
 
 
@@ -69,6 +69,15 @@ def test_ranges_of_a_level_are_kept_and_left_open_at_the_ends():
     assert placed['regress_ranges'] == ((-1, 128), (128, 1e8))
     assert place_on_levels(FCOS, [16])['regress_ranges'] == ((-1, 1e8),)
     assert FCOS['strides'] == [8, 16, 32]
+
+
+def test_anchors_get_the_stride_of_the_feature():
+    retina = dict(type='mmdet.RetinaHead', num_classes=7, in_channels=32, stacked_convs=1, feat_channels=32)
+    anchors = dict(type='AnchorGenerator', octave_base_scale=4, scales_per_octave=3, ratios=[1.0], strides=[8, 16])
+    local = DenseDetHead(in_channels=16, stride=32, num_levels=2, dense_head=dict(retina, anchor_generator=anchors))
+    generator = local.dense_head.prior_generator
+    assert [stride[0] for stride in generator.strides] == [32, 64]
+    assert [anchor[0, 2] - anchor[0, 0] for anchor in generator.base_anchors] == [4 * 32, 4 * 64]
 
 
 def test_any_dense_head_will_do():

@@ -4,10 +4,12 @@ import hashlib
 
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
+from mmlocal.config import localize
 from mmlocal.registry import MODELS
 
 TOOL = 'model_converters/publish_model'
@@ -129,11 +131,23 @@ def test_output_that_cannot_be_written(refused, run_checkpoint):
 
 @pytest.mark.integration
 @pytest.mark.xdist_group('local_run')
-def test_checkpoint_of_a_run_loads_into_the_stock_detector(publish, local_run, host_config, tmp_path):
+def test_checkpoint_of_a_run_loads_into_the_stock_detector(publish, local_run, local_config, host_config, tmp_path):
+    """Without a missing or an unexpected key, and with the same outputs."""
     path = publish(local_run.checkpoint, tmp_path / 'out.pth')
-    model = Config.fromfile(host_config).model
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        detector = MODELS.build(model)
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
-    detector.load_state_dict(checkpoint['state_dict'], strict=True)
+    whole = CheckpointLoader.load_checkpoint(str(local_run.checkpoint), map_location='cpu', logger='silent')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        stock = MODELS.build(Config.fromfile(host_config).model)
+        local = MODELS.build(localize(Config.fromfile(local_config)).model)
+    stock.load_state_dict(checkpoint['state_dict'], strict=True)
+    local.load_state_dict(whole['state_dict'], strict=True)
     assert checkpoint['meta']['dataset_meta']['classes'][0] == 'zero'
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 64, 64)
+    for model in (stock, local):
+        model.eval()
+    assert all(torch.equal(a, b) for a, b in zip(stock.extract_feat(image), local.extract_feat(image), strict=True))
+    meta = dict(img_shape=(64, 64), ori_shape=(64, 64), scale_factor=(1.0, 1.0), batch_input_shape=(64, 64))
+    found = [model.predict(image, [DetDataSample(metainfo=meta)])[0].pred_instances for model in (stock, local)]
+    assert torch.equal(found[0].bboxes, found[1].bboxes)
+    assert torch.equal(found[0].scores, found[1].scores)
