@@ -7,6 +7,7 @@ finished is not trained again unless `--fresh` is given.
 
 import argparse
 import json
+import re
 import shutil
 import statistics
 import subprocess
@@ -26,8 +27,8 @@ RUNS = {
     'end-to-end': ('e2e', 'configs/e2e/faster_rcnn_r18_mini-coco.py'),
 }
 # What a person wants to follow of a run's log; all of it is in the work directory.
-SHOWN = ('Epoch(', 'Local learning', '  block', '  detached', '  frozen', 'Peak of live', 'error', 'Resumed')
-console = Console(highlight=False)
+SHOWN = re.compile(r'.* - INFO - (Epoch\(|Local learning|Peak of live|Resumed)|  (block\d|detached:|frozen:)|error:')
+console = Console(highlight=False, soft_wrap=True)
 
 
 def run(title, *command):
@@ -40,7 +41,7 @@ def run(title, *command):
     )
     for line in process.stdout:
         last.append(line)
-        if any(word in line for word in SHOWN):
+        if SHOWN.match(line):
             print(line.split('INFO - ')[-1].rstrip()[:200], flush=True)
     if process.wait():
         sys.exit(f'{"".join(last)}\ndemo: "{" ".join(command)}" failed (its last lines are above)')

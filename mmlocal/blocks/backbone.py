@@ -64,7 +64,8 @@ class LocalBackbone(BaseModule):
         faults = Faults()
         cuts = self._find_cuts(partition, faults)
         self.blocks = to_blocks(self.units, cuts)
-        if not 1 <= reach <= len(self.blocks):
+        # Where a cut is wrong, how many blocks there are is not known.
+        if reach < 1 or (reach > len(self.blocks) and not faults.found):
             faults.found.append(f'reach = {reach} is not within 1 and the number of blocks, {len(self.blocks)}')
         self.probe = probe(self.network, self.units, self.image(probe_size))
         self.auxiliaries = self._build_auxiliaries(auxiliary, self.probe, faults)

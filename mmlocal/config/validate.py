@@ -85,6 +85,8 @@ def _check_training(cfg: Config, faults: Faults) -> None:
         return
     with faults.under('optim_wrapper'):
         _check_wrapper(wrapper)
+    if 'Amp' in str(wrapper.get('type')) and not torch.cuda.is_available():
+        faults.found.append(f'optim_wrapper.type = {wrapper["type"]!r} needs a GPU, and torch sees none here')
     with faults.under('optim_wrapper.optimizer'), OPTIMIZERS.switch_scope_and_registry(None) as registry:
         check_component(copy.deepcopy(wrapper.get('optimizer')), registry)
     found = find_backbone(cfg)

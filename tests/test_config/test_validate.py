@@ -364,6 +364,10 @@ FAULTS = {
         {'optim_wrapper.type': 'OptimWrapperDict'},
         "optim_wrapper.type = 'OptimWrapperDict' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     ),
+    'mixed precision without a GPU': (
+        {'optim_wrapper.type': 'AmpOptimWrapper'},
+        "optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper' needs a GPU, and torch sees none here",
+    ),
     'unknown optimizer': (
         {'optim_wrapper.optimizer.type': 'AdamX'},
         "optim_wrapper.optimizer.type = 'AdamX' is no optimizer of mmengine... Did you mean 'Adamax'?",
@@ -382,6 +386,11 @@ FAULTS = {
         "load_from = '/nowhere/a.pth' does not exist (looked for /nowhere/a.pth)",
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
 
 
 def change(cfg, how):
