@@ -52,7 +52,7 @@ def step(cfg, model, optim, size):
         for module in model.modules():
             # The two copies start equal, where the scalar between them has no gradient.
             if isinstance(module, MomentumBridge):
-                module.bias.conv1.weight.mul_(1.5)
+                module.bias.conv1.weight.normal_(std=0.1)
     head = cfg.model.get('bbox_head') or cfg.model.roi_head.bbox_head
     classes = head.num_classes
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

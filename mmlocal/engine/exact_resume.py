@@ -78,7 +78,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """Run the rest of the epoch; what a resumed run has had of it is loaded and passed over."""
         done = self.iter - self.epoch * len(self.dataloader)
-        if not 0 <= done < len(self.dataloader):
+        if not 0 <= done <= len(self.dataloader):
             raise ConfigError(
                 f'resume: iteration {self.iter} does not lie in epoch {self.epoch + 1} of {len(self.dataloader)} '
                 'iterations each: the batch size, the dataset or the number of processes has changed'

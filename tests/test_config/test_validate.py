@@ -289,9 +289,9 @@ FAULTS = {
     'channels that do not fit': (
         {AUXILIARY + '.head': dict(in_channels=256)},
         f"{AUXILIARY}.head.in_channels = 256, but what reaches the head of block1 (behind 'layer1.1', "
-        'momentum of layer2.0) has 128 channels',
-        f"{AUXILIARY}.head.in_channels = 256, but what reaches the head of block3 (behind 'layer3.1', "
-        'momentum of layer4.0) has 512 channels',
+        'momentum of layer2.0) has 64 channels',
+        f"{AUXILIARY}.head.in_channels = 256, but what reaches the head of block2 (behind 'layer2.1', "
+        'momentum of layer3.0) has 128 channels',
     ),
     'dense head without strides': (
         dense_head(RETINA),
@@ -309,7 +309,7 @@ FAULTS = {
     ),
     'argument that a class hands to its base': (
         mistyped_in_derived_head,
-        f"{AUXILIARY}.head.dense_head.stacked_conv = 2 is not an argument of RetinaHead. Did you mean 'stacked_convs'?",
+        f"{AUXILIARY}.head.dense_head.stacked_conv = 2 is not an argument of FCOSHead. Did you mean 'stacked_convs'?",
     ),
     'part of a dense head': (
         wrong_loss_in_derived_head,

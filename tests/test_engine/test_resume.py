@@ -93,6 +93,6 @@ def test_another_plan_is_refused_with_both_shown(train, tmp_path):
     assert 'stem … layer1.1: momentum of layer2.0' in message
     assert 'stem … layer1.0: momentum of layer1.1' in message
     before = torch.load(checkpoint, weights_only=False)['state_dict']
-    frozen = {'optim_wrapper.optimizer.lr': 0.0, 'train_cfg.max_epochs': 1}
+    frozen = {'optim_wrapper.optimizer.lr': 0.0, 'param_scheduler': None, 'train_cfg.max_epochs': 1}
     weights_only = train('third', **other, **frozen).model.state_dict()
     assert torch.equal(weights_only['backbone.layer4.1.conv1.weight'], before['backbone.layer4.1.conv1.weight'])
