@@ -31,28 +31,52 @@ _GROUPS = 32
 def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a local head for the host of `cfg`.
 
-    A detector with a dense head that knows the classes (RetinaNet, FCOS) gets that head with two
-    convolutions a branch, as MAN++ has it for RetinaNet. A two-stage detector gets FCOS's head for the
-    classes of its box head, two convolutions a branch too (an interpretation: no paper has this host).
+    - A detector with a dense head that knows the classes (RetinaNet, FCOS): that head with two
+      convolutions a branch, as MAN++ has it for RetinaNet.
+    - A two-stage detector: FCOS's head for the classes of its box head, two convolutions a branch too
+      (an interpretation: no paper has this host).
+    - A segmentor: one convolution and a classifier for the classes of its decode head, as InfoPro has it.
+    - A classifier: a linear head for the classes of its head.
 
     Raises:
-        ConfigError: if the host has neither.
+        ConfigError: if the host has none of these.
     """
     model = cfg['model']
-    dense = model.get('bbox_head')
+    dense, roi, decode, head = (model.get(name) for name in ('bbox_head', 'roi_head', 'decode_head', 'head'))
     if isinstance(dense, Mapping) and 'num_classes' in dense:
         return _local(dict(dense), model.get('train_cfg'))
-    roi = model.get('roi_head')
     if isinstance(roi, Mapping) and 'bbox_head' in roi:
-        return _local(_fcos_for(roi['bbox_head'], model), None)
+        return _local(_fcos_for(_last(roi['bbox_head']), model), None)
+    if decode:
+        return dict(type='mmlocal.SegHead', decode_head=_fcn_for(_last(decode)))
+    if isinstance(head, Mapping) and 'num_classes' in head:
+        return dict(type='mmlocal.ClsHead', cls_head=_linear_for(head))
     raise ConfigError(
-        'auxiliary.head is missing, and none can be derived: the host has neither a bbox_head nor a '
-        "roi_head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
+        'auxiliary.head is missing, and none can be derived: the host has no bbox_head, roi_head, decode_head or '
+        "head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
     )
 
 
-def _fcos_for(boxes: Any, model: Mapping[str, Any]) -> dict[str, Any]:
-    last = boxes[-1] if isinstance(boxes, (list, tuple)) else boxes
+def _last(heads: Any) -> Mapping[str, Any]:
+    """The last of a cascade's heads, or the only one."""
+    last: Mapping[str, Any] = heads[-1] if isinstance(heads, (list, tuple)) else heads
+    return last
+
+
+def _fcn_for(decode: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ('num_classes', 'norm_cfg', 'align_corners', 'ignore_index')
+    own = {name: copy.deepcopy(decode[name]) for name in kept if name in decode}
+    channels = min(256, decode.get('channels', 256))
+    return dict(type='mmseg.FCNHead', channels=channels, num_convs=1, concat_input=False, dropout_ratio=0.1, **own)
+
+
+def _linear_for(head: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ('num_classes', 'loss', 'topk')
+    own = {name: copy.deepcopy(head[name]) for name in kept if name in head}
+    return dict(type='mmpretrain.LinearClsHead', **own)
+
+
+def _fcos_for(last: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
     width = (model.get('neck') or {}).get('out_channels', 256)
     norm = dict(type='GN', num_groups=math.gcd(width, _GROUPS), requires_grad=True)
     return dict(_FCOS, num_classes=last['num_classes'], in_channels=width, feat_channels=width, norm_cfg=norm)

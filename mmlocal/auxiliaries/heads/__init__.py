@@ -1,5 +1,7 @@
 """Local task heads: `loss(feature, inputs, data_samples)` gives a dict of losses."""
 
+from mmlocal.auxiliaries.heads.cls import ClsHead
 from mmlocal.auxiliaries.heads.dense_det import DenseDetHead
+from mmlocal.auxiliaries.heads.seg import SegHead
 
-__all__ = ['DenseDetHead']
+__all__ = ['ClsHead', 'DenseDetHead', 'SegHead']

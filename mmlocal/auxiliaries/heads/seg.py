@@ -1,0 +1,42 @@
+"""Local segmentation: a decode head of mmseg on a block's output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmlocal.registry import MODELS
+
+__all__ = ['SegHead']
+
+
+@MODELS.register_module()
+class SegHead(BaseModule):
+    """A decode head of mmseg that reads one feature; its logits are resized to the labels' size.
+
+    With `FCNHead` of one convolution this is InfoPro's auxiliary (arXiv 2101.10832, released
+    segmentation code), without the decoder.
+
+    Args:
+        in_channels: channels of the feature; filled in from the bridge.
+        stride: input pixels per pixel of the feature; not used.
+        decode_head: config of a decode head of mmseg; `in_channels` and `in_index` are set here.
+    """
+
+    def __init__(self, in_channels: int, stride: float, decode_head: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.decode_head = MODELS.build({**decode_head, 'in_channels': in_channels, 'in_index': 0})
+        self.description = f'{type(self.decode_head).__name__} at stride {round(stride)}'
+
+    def forward(self, feature: Tensor) -> Tensor:
+        """From (N, C, H, W) to the logits (N, classes, H, W)."""
+        logits: Tensor = self.decode_head((feature,))
+        return logits
+
+    def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> dict[str, Any]:
+        """The decode head's losses at the labels' size; `inputs` are not used."""
+        losses: dict[str, Any] = self.decode_head.loss((feature,), data_samples, {})
+        return losses
