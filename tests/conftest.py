@@ -99,3 +99,37 @@ def config():
     """Load a config of this project by its path below configs/."""
     root = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'configs')
     return lambda path: Config.fromfile(os.path.join(root, path))
+
+
+def detection_batch(size, classes):
+    from mmdet.testing import demo_mm_inputs
+
+    return demo_mm_inputs(2, image_shapes=[[3, size, size]] * 2, num_items=[4, 4], num_classes=classes)
+
+
+def classification_batch(size, classes):
+    from mmpretrain.structures import DataSample
+
+    samples = [DataSample(metainfo=dict(img_shape=(size, size))).set_gt_label(i % classes) for i in range(4)]
+    return dict(inputs=torch.randint(0, 255, (4, 3, size, size)), data_samples=samples)
+
+
+def segmentation_batch(size, classes):
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    samples = []
+    for _ in range(2):
+        labels = torch.randint(0, classes, (1, size, size))
+        labels[:, :8] = 255
+        sample = SegDataSample(metainfo=dict(img_shape=(size, size), ori_shape=(size, size)))
+        sample.gt_sem_seg = PixelData(data=labels)
+        samples.append(sample)
+    return dict(inputs=list(torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8)), data_samples=samples)
+
+
+@pytest.fixture
+def generated_batch():
+    """Generated images of `size` with annotations, in the form of a host: `generated_batch('mmseg', 64, 19)`."""
+    makers = dict(mmdet=detection_batch, mmpretrain=classification_batch, mmseg=segmentation_batch)
+    return lambda scope, size, classes: makers[scope](size, classes)

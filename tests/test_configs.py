@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, OPTIM_WRAPPERS, DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
 from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
+from mmlocal.compat import name_installed_distributions
 from mmlocal.config import is_local, localize
 from mmlocal.engine import MomentumHook
 
@@ -27,24 +29,35 @@ class Loop:
 
 
 def build(path):
+    name_installed_distributions()
     cfg = localize(Config.fromfile(CONFIGS / path))
     cfg.model.backbone.init_cfg = None  # no download
+    cfg.model.pop('pretrained', None)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(copy.deepcopy(cfg.model)).train()
     model.init_weights()
+    model = revert_sync_batchnorm(model)
     with torch.no_grad():
         for module in model.modules():
-            # mmdet starts residual branches at zero, where their weights have no gradient.
+            # Hosts start residual branches at zero, where their weights have no gradient.
             if isinstance(module, _BatchNorm):
                 module.weight.uniform_(0.5, 1.0)
     optimizer = SGD(model.parameters(), lr=10.0)  # moves where the norm of all gradients is clipped, too
-    optim = OPTIM_WRAPPERS.build({**cfg.optim_wrapper, 'optimizer': optimizer})
-    return cfg, model, optim
+    wrapper = {key: value for key, value in cfg.optim_wrapper.items() if key != 'paramwise_cfg'}
+    return cfg, model, OPTIM_WRAPPERS.build({'type': 'OptimWrapper', **wrapper, 'optimizer': optimizer})
 
 
-def step(cfg, model, optim, size):
-    from mmdet.testing import demo_mm_inputs
+def classes_of(model):
+    slots = (
+        model.get('bbox_head'),
+        model.get('roi_head', {}).get('bbox_head'),
+        model.get('decode_head'),
+        model.get('head'),
+    )
+    return next(head.num_classes for head in slots if head)
 
+
+def step(cfg, model, optim, batch):
     torch.manual_seed(0)
     loop = Loop(model, optim)
     MomentumHook().before_train(loop)
@@ -53,22 +66,21 @@ def step(cfg, model, optim, size):
             # The two copies start equal, where the scalar between them has no gradient.
             if isinstance(module, MomentumBridge):
                 module.bias.conv1.weight.normal_(std=0.1)
-    head = cfg.model.get('bbox_head') or cfg.model.roi_head.bbox_head
-    classes = head.num_classes
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    images = demo_mm_inputs(2, image_shapes=[[3, size, size]] * 2, num_items=[4, 4], num_classes=classes)
-    logs = model.train_step(images, optim)
+    logs = model.train_step(batch, optim)
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logs.values())
     return before
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures('mmdet_scope')
 @pytest.mark.parametrize('path', LEAVES, ids=str)
-def test_one_step_moves_what_trains_and_nothing_else(path):
+def test_one_step_moves_what_trains_and_nothing_else(path, generated_batch):
     cfg, model, optim = build(path)
+    if cfg.default_scope == 'mmseg':
+        model.data_preprocessor.size = (128, 128)
     size = 512 if str(path) == TRAINED_FULLY else 128
-    before = step(cfg, model, optim, size)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        before = step(cfg, model, optim, generated_batch(cfg.default_scope, size, classes_of(cfg.model)))
     copies = {id(p) for m in model.modules() if isinstance(m, MomentumCopy) for p in m.parameters()}
     for name, p in model.named_parameters():
         if p.requires_grad:

@@ -103,7 +103,7 @@ def contact_sheet(folders, path, rows=6):
 def table():
     rows = {name: results(folder) for name, (folder, _) in RUNS.items()}
     local, e2e = rows.values()
-    shown = Table(title='Faster R-CNN R18, mini COCO, validation')
+    shown = Table(title='Faster R-CNN R18, mini COCO, validation; peak of live memory above the weights')
     for column in (
         '',
         'bbox mAP',

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
+from mmlocal.compat import name_installed_distributions
 from mmlocal.config.localize import localize
 from mmlocal.errors import ConfigError, Faults, nearest, reason
 
@@ -81,6 +82,7 @@ def read_config(args: argparse.Namespace) -> Config:
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     path = find_config(args.config)
+    name_installed_distributions()
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # configs are code: theirs may raise anything

@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.structures import PixelData
 from torch.optim import SGD
 
 from mmlocal.config import localize
@@ -26,36 +25,16 @@ class Loop:
         MomentumHook().before_train(self)
 
 
-def classes_of(number):
-    from mmpretrain.structures import DataSample
-
-    samples = [DataSample(metainfo=dict(img_shape=(32, 32))).set_gt_label(i % number) for i in range(4)]
-    return dict(inputs=torch.randint(0, 255, (4, 3, 32, 32)), data_samples=samples)
-
-
-def maps_of(number):
-    from mmseg.structures import SegDataSample
-
-    samples = []
-    for _ in range(2):
-        sample = SegDataSample(metainfo=dict(img_shape=(64, 64), ori_shape=(64, 64)))
-        labels = torch.randint(0, number, (1, 64, 64))
-        labels[:, :8] = 255
-        sample.gt_sem_seg = PixelData(data=labels)
-        samples.append(sample)
-    return dict(inputs=list(torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)), data_samples=samples)
-
-
 HOSTS = {
     'classification': (
         'mmpretrain::resnet/resnet18_8xb16_cifar10.py',
         dict(type='mmlocal.ClsHead', cls_head=dict(type='mmpretrain.LinearClsHead', num_classes=10)),
-        lambda: classes_of(10),
+        (32, 10),
     ),
     'segmentation': (
         'mmseg::deeplabv3/deeplabv3_r50-d8_4xb2-40k_cityscapes-512x1024.py',
         dict(type='mmlocal.SegHead', decode_head=dict(type='mmseg.FCNHead', num_classes=19, channels=256)),
-        lambda: maps_of(19),
+        (64, 19),
     ),
 }
 
@@ -105,12 +84,12 @@ def test_head_is_derived_from_the_host(host):
 
 @pytest.mark.integration
 @pytest.mark.parametrize('host', HOSTS)
-def test_every_block_learns_the_task_and_the_result_is_stock(host):
+def test_every_block_learns_the_task_and_the_result_is_stock(host, generated_batch):
     cfg = local_config_of(host)
     model = build(cfg)
     loop = Loop(model)
     before = copy.deepcopy(model.state_dict())
-    batch = HOSTS[host][2]()
+    batch = generated_batch(cfg.default_scope, *HOSTS[host][2])
     losses = []
     for _ in range(6):
         model.train_step(copy.deepcopy(batch), loop.optim_wrapper)

@@ -1,0 +1,1 @@
+_base_ = 'mmpretrain::resnet/resnet101_8xb32_in1k.py'

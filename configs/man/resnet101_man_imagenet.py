@@ -1,0 +1,11 @@
+# ResNet-101 on ImageNet at the cuts of MAN++ (arXiv 2507.16279, released code), with a linear local head
+# in place of InfoPro's, and the host's own schedule.
+_base_ = ['mmpretrain::resnet/resnet101_8xb32_in1k.py', '../_base_/local/man_plus_plus.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='ResNet',
+        partition=['layer2.2', 'layer3.8', 'layer3.16'],
+        auxiliary={{_base_.man_plus_plus}},
+    )
+)
