@@ -5,13 +5,15 @@ import argparse
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
+from mmlocal.config import add_config_arguments, exit_with_message, method_names, read_config, validate
 from mmlocal.errors import ConfigError, Faults
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    parser.add_argument('--local', metavar='METHOD', help=f'train it by local learning: {", ".join(method_names())}')
+    parser.add_argument('--blocks', type=int, default=4, help='blocks of --local (default: 4)')
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true', help='learning rate by the batch size')
     parser.add_argument(

@@ -3,6 +3,7 @@
 from mmlocal.config.cli import add_config_arguments, exit_with_message, load_config, read_config
 from mmlocal.config.files import check_checkpoint
 from mmlocal.config.localize import find_backbone, is_local, localize
+from mmlocal.config.make_local import make_local, method_names
 from mmlocal.config.validate import validate
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     'is_local',
     'load_config',
     'localize',
+    'make_local',
+    'method_names',
     'read_config',
     'validate',
 ]

@@ -17,6 +17,7 @@ from mmengine.config import Config, DictAction
 
 from mmlocal.compat import name_installed_distributions
 from mmlocal.config.localize import localize
+from mmlocal.config.make_local import leaf_text, make_local
 from mmlocal.errors import ConfigError, Faults, nearest, reason
 
 __all__ = [
@@ -63,6 +64,9 @@ class _Options(DictAction):
             except (AssertionError, ValueError) as error:
                 why = 'has unbalanced brackets' if '=' in pair else 'is not key=value'
                 raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
+            except RecursionError as error:  # what mmengine makes of braces
+                why = 'is not read: give a dict key by key, as a.b=1 a.c=2'
+                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
 
 
 def load_config(args: argparse.Namespace) -> Config:
@@ -75,7 +79,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """The config of a tool's arguments: the file, what the command line overrides, and the work directory.
+    """The config of a tool's arguments: the file, `--local`, what the command line overrides, the work directory.
 
     Raises:
         ConfigError: if the file is not there or not a config, or an override does not fit it.
@@ -87,6 +91,10 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg = Config.fromfile(path)
     except Exception as error:  # configs are code: theirs may raise anything
         raise ConfigError(f'config {args.config!r} cannot be read: {reason(error)}') from error
+    if getattr(args, 'local', None):
+        cfg = make_local(cfg, args.local, args.blocks)
+        leaf = leaf_text(args.config, cfg, args.local)
+        sys.stdout.write(f'To keep this, write it into configs/{args.local}/YOUR_NAME.py:\n\n{leaf}\n')
     faults = Faults()
     with faults.under():
         _override(cfg, args.cfg_options or {})

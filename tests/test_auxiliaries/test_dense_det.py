@@ -86,6 +86,17 @@ def test_any_dense_head_will_do():
     assert len(local(torch.randn(2, 16, 4, 4))[0]) == 1
 
 
+def test_ranges_that_a_host_leaves_to_the_head_are_placed_too(generated_batch):
+    """FCOS's own default is five ranges, for five levels."""
+    silent = {key: value for key, value in FCOS.items() if key not in ('strides', 'regress_ranges')}
+    local = DenseDetHead(in_channels=16, stride=16, num_levels=2, dense_head=silent)
+    assert list(local.dense_head.strides) == [16, 32]
+    assert local.dense_head.regress_ranges == ((-1, 256), (256, 1e8))
+    samples = generated_batch('mmdet', 64, 7)['data_samples']
+    losses = local.loss(torch.randn(2, 16, 4, 4), None, samples)
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
 def test_a_head_without_strides_is_refused():
     with pytest.raises(ConfigError, match=r"dense_head of type 'mmdet.DETRHead' has no strides"):
         place_on_levels(dict(type='mmdet.DETRHead'), [8])

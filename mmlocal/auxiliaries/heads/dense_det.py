@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class DenseDetHead(BaseModule):
         factor = max(1, round(min_stride / stride))
         first = round(stride * factor)
         strides = [first * 2**level for level in range(num_levels)]
-        config = place_on_levels(dense_head, strides)
+        config = place_on_levels(_with_defaults(dense_head), strides)
         width = config['in_channels'] = config.get('feat_channels', 256)
         self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
         self.lateral = ConvModule(in_channels, width, 1)
@@ -104,6 +105,18 @@ def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> di
     if 'strides' in config:
         config['strides'] = list(strides)
     return config
+
+
+def _with_defaults(dense_head: Mapping[str, Any]) -> dict[str, Any]:
+    """The head's config with strides and ranges that it leaves to its class: FCOS's are for five levels."""
+    with MODELS.switch_scope_and_registry(None) as registry:
+        head = registry.get(dense_head['type'])
+    defaults: dict[str, Any] = {}
+    for base in reversed(inspect.getmro(head)):
+        init = vars(base).get('__init__')
+        parameters = inspect.signature(init).parameters.values() if inspect.isfunction(init) else ()
+        defaults |= {p.name: p.default for p in parameters if p.name in ('strides', 'regress_ranges')}
+    return defaults | dict(dense_head)
 
 
 def _ranges(ranges: Sequence[Any], before: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:

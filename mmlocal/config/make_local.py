@@ -1,0 +1,82 @@
+"""Any host's config trained by a method, without writing a file: `--local man --blocks 4`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from mmlocal.errors import ConfigError, nearest
+
+__all__ = ['leaf_text', 'make_local', 'method_names']
+
+PRESETS = Path(__file__).parents[2] / 'configs' / '_base_' / 'local'
+_SLOTS = ('backbone', 'generator')
+
+
+def method_names() -> list[str]:
+    """The methods that have a preset in `configs/_base_/local`."""
+    return sorted(path.stem for path in PRESETS.glob('*.py'))
+
+
+def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
+    """The local version of a host's config: its network cut into `num_blocks` blocks of equal numbers of units.
+
+    Nothing is built, and `cfg` is not changed.
+
+    Raises:
+        ConfigError: if the method is unknown, or the model has not exactly one network to cut.
+    """
+    known = method_names()
+    if method not in known:
+        raise ConfigError(f'--local {method!r} is not one of {", ".join(known)}.{nearest(method, known)}')
+    cfg = copy.deepcopy(cfg)
+    network = cfg.model[_slot(cfg)]
+    preset = Config.fromfile(PRESETS / f'{method}.py')[method]
+    network.arch, network.type = network.type, 'mmlocal.LocalBackbone'
+    network.partition = ConfigDict(type='Even', num_blocks=num_blocks)
+    network.auxiliary = copy.deepcopy(preset)
+    return cfg
+
+
+def _slot(cfg: Config) -> str:
+    places = list(_networks(cfg.get('model') or {}, 'model'))
+    if len(places) > 1:
+        raise ConfigError(
+            f'--local cannot choose between several networks: {", ".join(places)}. Write a config for one'
+        )
+    slot = places[0].removeprefix('model.') if places else ''
+    if slot not in _SLOTS:
+        where = f'its only one is {places[0]}' if places else 'the config has neither'
+        raise ConfigError(f'--local needs a network to cut in model.backbone or model.generator, and {where}')
+    if str(cfg.model[slot].get('type')).split('.')[-1] == 'LocalBackbone':
+        raise ConfigError(f'--local: model.{slot} is local already')
+    return slot
+
+
+def _networks(config: Any, place: str) -> Iterator[str]:
+    """Places of everything that a model calls its backbone or generator."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if key in _SLOTS and isinstance(value, Mapping) and 'type' in value:
+                yield f'{place}.{key}'
+            yield from _networks(value, f'{place}.{key}')
+
+
+def leaf_text(path: str, cfg: Config, method: str) -> str:
+    """The config file that a user would write to keep what `make_local` made of the config at `path`."""
+    slot = next(slot for slot in _SLOTS if slot in cfg.model)
+    network = cfg.model[slot]
+    return f"""_base_ = [{path!r}, '../_base_/local/{method}.py']
+model = dict(
+    {slot}=dict(
+        type='mmlocal.LocalBackbone',
+        arch={network.arch!r},
+        partition=dict(type='Even', num_blocks={network.partition.num_blocks}),
+        auxiliary={{{{_base_.{method}}}}},
+    )
+)
+"""
