@@ -184,8 +184,8 @@ def test_all_that_cannot_be_filled_in_is_told_at_once(faster_rcnn):
     with pytest.raises(ConfigError) as error:
         localize(faster_rcnn)
     assert error.value.faults == (
-        'model.backbone.auxiliary.head is missing, and none can be derived: the host has neither a bbox_head '
-        "nor a roi_head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
+        'model.backbone.auxiliary.head is missing, and none can be derived: the host has no bbox_head, roi_head, '
+        "decode_head or head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
         "optim_wrapper.type = 'ApexOptimWrapper' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     )
 

@@ -335,8 +335,8 @@ FAULTS = {
     ),
     'no head can be derived': (
         without('model', 'roi_head'),
-        f'{AUXILIARY}.head is missing, and none can be derived: the host has neither a bbox_head nor a '
-        "roi_head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
+        f'{AUXILIARY}.head is missing, and none can be derived: the host has no bbox_head, roi_head, '
+        "decode_head or head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
     ),
     # optimizer and loop
     'unknown step policy': (
