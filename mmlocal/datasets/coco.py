@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import find_contours
 
+from .digits import CLASSES
 from .photos import LICENSE_URLS, Photo, Split, shipped_photos
-from .scenes import CLASSES, Scene, SceneObject
+from .scenes import Scene, SceneObject
 
 VERSION = '1.0'
 """Changes whenever the same arguments would give another dataset."""

@@ -5,26 +5,19 @@ polygons, semantic maps, class labels or plain images all follow from it. Size l
 shapes: H = W = `SceneSpec.size`, in pixels.
 """
 
-import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
+from .digits import EDGE, Float, handwriting, outline_of, paint, split_digits
 from .photos import SPLITS, Split, read_photo, shipped_photos
 
-CLASSES = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
-TRAIN_SHARE = 0.8
 MAX_TRIES = 20
 """Placements tried for one digit before the scene goes without it."""
-EDGE = 0.45
-"""Ink at which a digit ends: lower closes the loops of an eight, higher breaks thin strokes."""
 
-Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
@@ -120,32 +113,6 @@ class Scene:
     photo: str
 
 
-@cache
-def _handwriting() -> tuple[Float, NDArray[np.int64]]:
-    """Ink of every digit from 0 to 1, (1797, 8, 8), and its label, (1797,)."""
-    digits = load_digits()
-    return digits.images.astype(np.float32) / 16, digits.target.astype(np.int64)
-
-
-def split_digits(split: Split) -> range:
-    """Indices into `load_digits` that a split may use; the splits share none.
-
-    The cut is contiguous: neighbours come from the same writers, which a shuffle would put on both sides.
-
-    Raises:
-        ValueError: `split` is neither 'train' nor 'val'.
-
-    Example:
-        >>> split_digits('train'), split_digits('val')
-        (range(0, 1437), range(1437, 1797))
-    """
-    if split not in SPLITS:
-        raise ValueError(f'split = {split!r} is not one of {", ".join(map(repr, SPLITS))}')
-    total = len(_handwriting()[1])
-    cut = int(total * TRAIN_SHARE)
-    return range(cut) if split == 'train' else range(cut, total)
-
-
 def make_scenes(split: Split, count: int, seed: int, spec: SceneSpec | None = None) -> Iterator[Scene]:
     """Scenes one after the other; a scene depends on split, seed, its number and `spec`, not on `count`.
 
@@ -216,19 +183,19 @@ def _add_digit(
     """The image and its objects with one more digit on top, or as they were where none fits."""
     for _ in range(MAX_TRIES):
         ink, alpha, added = _place(rng, digit, spec)
-        outline = _outline(alpha)
+        outline = outline_of(alpha)
         hidden = np.maximum(alpha, outline) > 0.5
         after = (*(replace(item, mask=item.mask & ~hidden) for item in objects), added)
         if all(item.visible >= spec.min_visible for item in after):
             # Hues an even step apart, or two digits on each other could read as one.
             hue = first_hue + len(objects) / spec.max_objects
-            return _paint(image, hue, ink, alpha, outline), after
+            return paint(image, hue, ink, alpha, outline), after
     return image, objects
 
 
 def _place(rng: np.random.Generator, digit: int, spec: SceneSpec) -> tuple[Float, Float, SceneObject]:
     """A digit somewhere on an empty canvas: its ink and its opacity, (H, W) from 0 to 1, and the object."""
-    inks, labels = _handwriting()
+    inks, labels = handwriting()
     matrix, scale = _pose(rng, inks[digit], spec)
     # On a canvas of three scenes each way, so that what lies beyond the border is counted, too.
     canvas, inner = (3 * spec.size, 3 * spec.size), slice(spec.size, 2 * spec.size)
@@ -253,21 +220,3 @@ def _pose(rng: np.random.Generator, ink: Float, spec: SceneSpec) -> tuple[NDArra
     matrix = np.array(cv2.getRotationMatrix2D(middle, tilt, scale), np.float64)
     matrix[:, 2] += rng.uniform(reach, spec.size - reach) + spec.size - np.array(middle)
     return matrix, scale
-
-
-def _outline(alpha: Float) -> Float:
-    """Opacity of a soft rim around a digit, (H, W)."""
-    radius = max(1, len(alpha) // 64)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return cv2.GaussianBlur(cv2.dilate(alpha, disc), (0, 0), radius / 2).astype(np.float32, copy=False)
-
-
-def _paint(image: Float, hue: float, ink: Float, alpha: Float, outline: Float) -> Float:
-    """Paint a light digit with a dark rim where the image is dark, and the other way round."""
-    dark = np.average(image.mean(axis=2), weights=alpha) < 128
-    rim = 0.0 if dark else 255.0
-    tint = 255 * np.array(colorsys.hls_to_rgb(hue % 1, 0.8 if dark else 0.2, 1.0), np.float32)
-    # Thin ink stays paler: loops and strokes that run together at 8 x 8 pixels can be told apart.
-    strength = 0.5 + 0.5 * np.clip((ink - EDGE) / (1 - EDGE), 0, 1)[..., None]
-    rimmed = image + (rim - image) * outline[..., None]
-    return np.asarray(rimmed + (rim + (tint - rim) * strength - rimmed) * alpha[..., None], np.float32)
