@@ -13,7 +13,9 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import nn
+from torch.optim import SGD
 
+from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.registry import MODELS
 
 
@@ -64,6 +66,25 @@ def build_host(seed=0, neck=False, dtype=torch.float64, **backbone):
     host = Host(config, neck).to(dtype)
     host(torch.zeros(2, 3, 64, 64, dtype=dtype))
     return host.train()
+
+
+class Loop:
+    """What the momentum hook needs of a runner; `step` trains once."""
+
+    def __init__(self, model, optim_wrapper=None, **kwargs):
+        self.model = model
+        self.optim_wrapper = optim_wrapper or BlockwiseOptimWrapper(SGD(model.parameters(), lr=0.1), **kwargs)
+        self.hook = MomentumHook()
+        self.hook.before_train(self)
+
+    def step(self, inputs, data_samples=None):
+        return self.model.train_step(dict(inputs=inputs, data_samples=data_samples), self.optim_wrapper)
+
+
+@pytest.fixture
+def make_loop():
+    """A model, its optimizer wrapper and the started momentum hook."""
+    return Loop
 
 
 @pytest.fixture

@@ -14,18 +14,10 @@ from torch.optim import SGD
 from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
 from mmlocal.compat import name_installed_distributions
 from mmlocal.config import is_local, localize
-from mmlocal.engine import MomentumHook
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 LEAVES = sorted(p.relative_to(CONFIGS) for folder in ('man', 'e2e') for p in (CONFIGS / folder).glob('*.py'))
 TRAINED_FULLY = 'man/faster_rcnn_r50_man_coco.py'
-
-
-class Loop:
-    """What the momentum hook needs of a runner."""
-
-    def __init__(self, model, optim_wrapper):
-        self.model, self.optim_wrapper = model, optim_wrapper
 
 
 def build(path):
@@ -57,30 +49,29 @@ def classes_of(model):
     return next(head.num_classes for head in slots if head)
 
 
-def step(cfg, model, optim, batch):
+def step(loop, batch):
     torch.manual_seed(0)
-    loop = Loop(model, optim)
-    MomentumHook().before_train(loop)
+    model = loop.model
     with torch.no_grad():
         for module in model.modules():
             # The two copies start equal, where the scalar between them has no gradient.
             if isinstance(module, MomentumBridge):
                 module.bias.conv1.weight.normal_(std=0.1)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    logs = model.train_step(batch, optim)
+    logs = loop.step(**batch)
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logs.values())
     return before
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize('path', LEAVES, ids=str)
-def test_one_step_moves_what_trains_and_nothing_else(path, generated_batch):
+def test_one_step_moves_what_trains_and_nothing_else(path, generated_batch, make_loop):
     cfg, model, optim = build(path)
     if cfg.default_scope == 'mmseg':
         model.data_preprocessor.size = (128, 128)
     size = 512 if str(path) == TRAINED_FULLY else 128
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        before = step(cfg, model, optim, generated_batch(cfg.default_scope, size, classes_of(cfg.model)))
+        before = step(make_loop(model, optim), generated_batch(cfg.default_scope, size, classes_of(cfg.model)))
     copies = {id(p) for m in model.modules() if isinstance(m, MomentumCopy) for p in m.parameters()}
     for name, p in model.named_parameters():
         if p.requires_grad:

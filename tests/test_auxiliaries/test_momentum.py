@@ -14,19 +14,6 @@ from mmlocal.errors import ConfigError
 CUTS = ['layer1.1', 'layer2.1']
 
 
-class Loop:
-    """What a hook needs of a runner."""
-
-    def __init__(self, host, **kwargs):
-        self.model = host
-        self.optim_wrapper = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.1), **kwargs)
-        self.hook = MomentumHook()
-        self.hook.before_train(self)
-
-    def step(self, image):
-        self.model.train_step(dict(inputs=image, data_samples=None), self.optim_wrapper)
-
-
 def pairs(host):
     return [(copy_, copy_.source) for copy_ in host.modules() if isinstance(copy_, MomentumCopy)]
 
@@ -36,8 +23,8 @@ def weights(module):
 
 
 @pytest.mark.parametrize('policy', ['joint', 'per_block'])
-def test_copies_move_once_and_from_the_weights_of_the_forward(make_host, man_auxiliary, image, policy):
-    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
+def test_copies_move_once_and_from_the_weights_of_the_forward(make_host, make_loop, man_auxiliary, image, policy):
+    loop = make_loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
     for _ in range(3):
         before = [(weights(c.module), weights(s)) for c, s in pairs(loop.model)]
         loop.step(image)
@@ -49,27 +36,27 @@ def test_copies_move_once_and_from_the_weights_of_the_forward(make_host, man_aux
     assert all(copy_.steps == 4 for copy_, _ in pairs(loop.model))
 
 
-def test_both_policies_train_alike(make_host, man_auxiliary, image):
+def test_both_policies_train_alike(make_host, make_loop, man_auxiliary, image):
     """Later auxiliaries must not see copies that moved at an earlier block's step."""
     states = []
     for policy in ('joint', 'per_block'):
-        loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
+        loop = make_loop(make_host(partition=CUTS, auxiliary=man_auxiliary), step_policy=policy)
         for _ in range(3):
             loop.step(image)
         states.append(loop.model.state_dict())
     assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
 
 
-def test_copies_move_only_when_the_optimizer_does(make_host, man_auxiliary, image):
-    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary), accumulative_counts=2)
+def test_copies_move_only_when_the_optimizer_does(make_host, make_loop, man_auxiliary, image):
+    loop = make_loop(make_host(partition=CUTS, auxiliary=man_auxiliary), accumulative_counts=2)
     loop.step(image)
     assert all(copy_.steps == 1 for copy_, _ in pairs(loop.model))
     loop.step(image)
     assert all(copy_.steps == 2 for copy_, _ in pairs(loop.model))
 
 
-def test_a_started_copy_is_not_started_again(make_host, man_auxiliary, image):
-    loop = Loop(make_host(partition=CUTS, auxiliary=man_auxiliary))
+def test_a_started_copy_is_not_started_again(make_host, make_loop, man_auxiliary, image):
+    loop = make_loop(make_host(partition=CUTS, auxiliary=man_auxiliary))
     loop.step(image)
     before = copy.deepcopy(loop.model.state_dict())
     loop.hook.after_train(loop)
@@ -77,10 +64,10 @@ def test_a_started_copy_is_not_started_again(make_host, man_auxiliary, image):
     assert all(torch.equal(value, before[name]) for name, value in loop.model.state_dict().items())
 
 
-def test_copies_start_equal_to_their_source(make_host, man_auxiliary):
+def test_copies_start_equal_to_their_source(make_host, make_loop, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
     torch.nn.init.constant_(host.backbone.network.layer2[0].conv1.weight, 0.25)
-    Loop(host)
+    make_loop(host)
     bridge = host.backbone.auxiliaries[0].bridge
     for copied in (bridge.bias, bridge.ema.module):
         assert torch.equal(copied.conv1.weight, host.backbone.network.layer2[0].conv1.weight)

@@ -6,23 +6,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch.optim import SGD
 
 from mmlocal.config import localize
 from mmlocal.config.cli import find_config
-from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.registry import MODELS
 
 MAN = dict(type='mmlocal.Auxiliary', bridge=dict(type='mmlocal.MomentumBridge', scaling=True))
-
-
-class Loop:
-    """What the momentum hook needs of a runner."""
-
-    def __init__(self, model):
-        self.model = model
-        self.optim_wrapper = BlockwiseOptimWrapper(optimizer=SGD(model.parameters(), lr=0.1))
-        MomentumHook().before_train(self)
 
 
 HOSTS = {
@@ -84,10 +73,10 @@ def test_head_is_derived_from_the_host(host):
 
 @pytest.mark.integration
 @pytest.mark.parametrize('host', HOSTS)
-def test_every_block_learns_the_task_and_the_result_is_stock(host, generated_batch):
+def test_every_block_learns_the_task_and_the_result_is_stock(host, generated_batch, make_loop):
     cfg = local_config_of(host)
     model = build(cfg)
-    loop = Loop(model)
+    loop = make_loop(model)
     before = copy.deepcopy(model.state_dict())
     batch = generated_batch(cfg.default_scope, *HOSTS[host][2])
     losses = []

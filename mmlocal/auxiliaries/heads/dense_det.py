@@ -122,5 +122,6 @@ def _with_defaults(dense_head: Mapping[str, Any]) -> dict[str, Any]:
 def _ranges(ranges: Sequence[Any], before: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:
     index = [min(range(len(before)), key=lambda i: abs(before[i] - stride)) for stride in strides]
     kept = [tuple(ranges[i]) for i in index]
-    kept[0], kept[-1] = (-1, kept[0][1]), (kept[-1][0], ranges[-1][1])
-    return tuple((-1, ranges[-1][1]) for _ in kept) if len(kept) == 1 else tuple(kept)
+    kept[0] = (-1, kept[0][1])
+    kept[-1] = (kept[-1][0], ranges[-1][1])
+    return tuple(kept)
