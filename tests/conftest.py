@@ -125,7 +125,24 @@ def config():
 def detection_batch(size, classes):
     from mmdet.testing import demo_mm_inputs
 
-    return demo_mm_inputs(2, image_shapes=[[3, size, size]] * 2, num_items=[4, 4], num_classes=classes)
+    shapes = [[3, size, size]] * 2
+    return demo_mm_inputs(2, image_shapes=shapes, num_items=[4, 4], num_classes=classes, with_mask=True)
+
+
+def yolo_batch(size, classes):
+    """As mmyolo's own collate function has it: boxes of the whole batch, each with its image and label."""
+    corner = torch.rand(8, 2) * size / 2
+    boxes = torch.cat([corner, corner + size / 4 + torch.rand(8, 2) * size / 4], 1)
+    labels = torch.stack([torch.arange(8) % 2, torch.arange(8) % classes], 1)
+    samples = dict(bboxes_labels=torch.cat([labels, boxes], 1), img_metas=[dict(batch_input_shape=(size, size))] * 2)
+    return dict(inputs=torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8), data_samples=samples)
+
+
+def restoration_batch(size, scale):
+    from mmagic.structures import DataSample
+
+    samples = [DataSample(gt_img=torch.randint(0, 255, (3, size * scale, size * scale))) for _ in range(2)]
+    return dict(inputs=list(torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8)), data_samples=samples)
 
 
 def classification_batch(size, classes):
@@ -151,6 +168,15 @@ def segmentation_batch(size, classes):
 
 @pytest.fixture
 def generated_batch():
-    """Generated images of `size` with annotations, in the form of a host: `generated_batch('mmseg', 64, 19)`."""
-    makers = dict(mmdet=detection_batch, mmpretrain=classification_batch, mmseg=segmentation_batch)
+    """Generated images of `size` with annotations, in the form of a host: `generated_batch('mmseg', 64, 19)`.
+
+    The last argument is the number of classes; for restoration the scale.
+    """
+    makers = dict(
+        mmdet=detection_batch,
+        mmyolo=yolo_batch,
+        mmpretrain=classification_batch,
+        mmseg=segmentation_batch,
+        mmagic=restoration_batch,
+    )
     return lambda scope, size, classes: makers[scope](size, classes)

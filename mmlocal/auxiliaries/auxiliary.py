@@ -8,7 +8,8 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmlocal.blocks import Place
+from mmlocal.auxiliaries.reader import Reader
+from mmlocal.blocks import Place, separate
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
@@ -20,6 +21,9 @@ _IDENTITY = dict(type='mmlocal.IdentityBridge')
 @MODELS.register_module()
 class Auxiliary(BaseModule):
     """Bridge, then head: `losses = head.loss(bridge(feature), inputs, data_samples)`.
+
+    Heads read maps (N, C, H, W). Tokens with a map size are laid out as one; of tokens without, the class
+    token or their mean is read as a map of one pixel (`Reader`).
 
     Args:
         place: the boundary; given by `LocalBackbone`.
@@ -61,21 +65,39 @@ class Auxiliary(BaseModule):
                 f'in_channels = {given}, but what reaches the head of {place.block} (behind {place.cut!r}, '
                 f'{self.bridge.description}) has {shape.channels} channels'
             )
-        return MODELS.build(dict(head), default_args=dict(in_channels=shape.channels, stride=shape.stride))
+        self.reader = Reader(shape)
+        built = MODELS.build(dict(head), default_args=dict(in_channels=shape.channels, stride=shape.stride))
+        if getattr(built, 'needs_map', False) and not shape.is_map:
+            raise ConfigError(
+                f'type = {head.get("type")!r} needs a map, and {place.block} (behind {place.cut!r}) puts out tokens '
+                'without a map size'
+            )
+        return built
 
     @property
     def description(self) -> str:
         """Bridge and head in a few words, for the plan."""
         return f'{self.bridge.description}, {self.head.description}'
 
-    def forward(self, feature: Tensor) -> Any:
+    def forward(self, feature: Tensor, *further: Any) -> Any:
         """The head's raw outputs for a block's output, without losses."""
-        return self.head(self.bridge(feature))
+        return self.head(self._read(feature, further))
 
-    def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> dict[str, Any]:
-        """Losses of a block's output (N, C, H, W) under the host's own annotations."""
-        losses: dict[str, Any] = self.head.loss(self.bridge(feature), inputs, data_samples)
+    def loss(self, feature: Tensor, inputs: Any, data_samples: Any, further: tuple[Any, ...] = ()) -> dict[str, Any]:
+        """Losses of a block's output under the host's own annotations.
+
+        Args:
+            feature: (N, C, H, W), or tokens (N, L, C).
+            inputs: the images as the host's network gets them.
+            data_samples: the host's annotations.
+            further: what the next unit gets beside the feature.
+        """
+        losses: dict[str, Any] = self.head.loss(self._read(feature, further), inputs, data_samples)
         return {name: self._weighted(value) if 'loss' in name else value for name, value in losses.items()}
+
+    def _read(self, feature: Tensor, further: tuple[Any, ...]) -> Tensor:
+        read: Tensor = self.reader(*separate(self.bridge(feature, *further), further))
+        return read
 
     def _weighted(self, value: Any) -> Any:
         if self.loss_weight == 1.0:

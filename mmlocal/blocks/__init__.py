@@ -1,12 +1,16 @@
 """Cutting a network into blocks, and training each before the next one runs."""
 
+from mmlocal.blocks import families  # noqa: F401  registers the unit finders
 from mmlocal.blocks.backbone import LocalBackbone
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.place import Later, Place
+from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.step import LocalStep, current_step
-from mmlocal.blocks.units import Probe, Shape, Unit, find_units, probe, resnet_units, span
+from mmlocal.blocks.units import Chain, Unit, find_units, separate, span
 
 __all__ = [
+    'OUTPUTS',
+    'Chain',
     'Later',
     'LocalBackbone',
     'LocalStep',
@@ -19,7 +23,7 @@ __all__ = [
     'find_cuts',
     'find_units',
     'probe',
-    'resnet_units',
+    'separate',
     'span',
     'stage',
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,14 +12,17 @@ from torch import Tensor, nn
 
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
 from mmlocal.blocks.place import Later, Place
+from mmlocal.blocks.probe import OUTPUTS, Probe, probe
 from mmlocal.blocks.step import Trainer, current_step
-from mmlocal.blocks.units import Probe, Unit, find_units, probe
+from mmlocal.blocks.units import Unit, find_units, separate
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
 __all__ = ['LocalBackbone']
 
 _NETWORK, _AUXILIARIES = 'network.', 'auxiliaries.'
+# What networks call the channels of their images.
+_CHANNELS = ('in_channels', 'in_chans', 'input_channels')
 
 
 @MODELS.register_module()
@@ -33,13 +37,16 @@ class LocalBackbone(BaseModule):
     `auxiliaries.`: stock weights load, and without that prefix a checkpoint loads into the stock model.
 
     Args:
-        arch: type of the stock network, as its own config would have it (`ResNet`).
+        arch: type of the stock network, as its own config would have it (`ResNet`); a dict with this type and
+            the arguments of the network that have a name of this class's (`dict(type='VisionTransformer',
+            arch='small')`).
         partition: where to cut: unit names that end a block, or a dict such as `dict(type='Stage')`
             and `dict(type='Even', num_blocks=4)`. Frozen units at the beginning belong to the first block.
         auxiliary: config of what trains a block, for every block but the last; or a list, one each.
         reach: how many blocks a loss flows back through. 1 isolates the blocks (DGL, InfoPro, MAN).
         units: module names of the units, for a network whose units mmlocal does not know.
-        probe_size: side in pixels of the empty image that is sent through once to learn the shapes.
+        probe_size: side in pixels of the empty image that is sent through once to learn the shapes; the
+            network's own `img_size` if not given, or 64.
         **network: the stock network's own arguments.
 
     Raises:
@@ -48,17 +55,19 @@ class LocalBackbone(BaseModule):
 
     def __init__(
         self,
-        arch: str,
+        arch: str | Mapping[str, Any],
         partition: Mapping[str, Any] | Sequence[str],
         auxiliary: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         reach: int = 1,
         units: Sequence[str] | None = None,
-        probe_size: int = 128,
+        probe_size: int | None = None,
         **network: Any,
     ) -> None:
         super().__init__()
-        self.network: nn.Module = MODELS.build(dict(type=arch, **network))
-        self.name = f'{arch.split(".")[-1]}-{network["depth"]}' if 'depth' in network else arch
+        network = {**network, **(arch if isinstance(arch, Mapping) else dict(type=arch))}
+        self.network: nn.Module = MODELS.build(network)
+        kind = type(self.network).__name__
+        self.name = f'{kind}-{network["depth"]}' if 'depth' in network else kind
         self.reach = reach
         self.units = find_units(self.network, units)
         faults = Faults()
@@ -67,42 +76,49 @@ class LocalBackbone(BaseModule):
         # Where a cut is wrong, how many blocks there are is not known.
         if reach < 1 or (reach > len(self.blocks) and not faults.found):
             faults.found.append(f'reach = {reach} is not within 1 and the number of blocks, {len(self.blocks)}')
-        self.probe = probe(self.network, self.units, self.image(probe_size))
+        self.probe_size = probe_size or _larger(network.get('img_size')) or 64
+        self._channels = next((network[name] for name in _CHANNELS if name in network), 3)
+        self.probe = probe(self.network, self.units, self.image(self.probe_size))
+        self._refuse_crossings(faults)
         self.auxiliaries = self._build_auxiliaries(auxiliary, self.probe, faults)
         faults.report()
-        self._inside: list[Tensor] = []
         self._hook_units()
         self.register_state_dict_post_hook(_strip_network)
         self.register_load_state_dict_pre_hook(_restore_network)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The stock network's outputs; those of finished blocks carry no gradient back to them."""
-        self._inside = []
-        outputs = self.network(x)
-        several = isinstance(outputs, (tuple, list))
-        handed_out = [self._handed_out(output) for output in (outputs if several else [outputs])]
-        self._inside = []
-        return type(outputs)(handed_out) if several else handed_out[0]
-
-    def _handed_out(self, output: Any) -> Any:
-        """A finished block's output without its graph, which is gone."""
-        if not isinstance(output, Tensor):
-            return output
-        # A leaf that asks for a gradient is a boundary's link to the next block, not for a neck to train.
-        is_link = output.is_leaf and output.requires_grad
-        return output.detach() if is_link or any(output is inside for inside in self._inside) else output
+        outputs = self.network(*args, **kwargs)
+        if isinstance(outputs, (tuple, list)):
+            return type(outputs)(map(_without_link, outputs))
+        return _without_link(outputs)
 
     def _hook_units(self) -> None:
-        """Boundaries at the cuts; and what a block hands out from its inside is noted."""
-        for block, trainer in zip(self.blocks, self.auxiliaries, strict=False):
+        """Boundaries at the cuts; and links where something behind a block reads a unit inside of it."""
+        for i, (block, trainer) in enumerate(zip(self.blocks, self.auxiliaries, strict=False)):
             for unit in block[:-1]:
-                if unit.name in self.probe.handed_out:
-                    self.network.get_submodule(unit.end).register_forward_hook(self._note_inside)
+                if any(self._block_of(reader) > i for reader in self.probe.readers(unit.name)):
+                    self.network.get_submodule(unit.end).register_forward_hook(_link)
             self.network.get_submodule(block[-1].end).register_forward_hook(Boundary(trainer, self.reach))
 
-    def _note_inside(self, _module: nn.Module, _args: Any, output: Tensor) -> None:
-        if current_step() is not None:
-            self._inside.append(output)
+    def _block_of(self, reader: str) -> int:
+        """Index of the block that a reader is in; the network's outputs are behind all of them."""
+        if reader == OUTPUTS:
+            return len(self.blocks)
+        return next(i for i, block in enumerate(self.blocks) if any(unit.name == reader for unit in block))
+
+    def _refuse_crossings(self, faults: Faults) -> None:
+        """Cuts that the network's own connections do not allow."""
+        for i, (block, following) in enumerate(pairwise(self.blocks)):
+            cut, behind = block[-1].name, following[0].name
+            if cut not in self.probe.reads[behind]:
+                faults.found.append(f'partition[{i}]: {behind!r} does not read the output of {cut!r}: no cut there')
+        for name, reader in sorted(self.probe.insides):
+            if self._block_of(name) != self._block_of(reader):
+                faults.found.append(
+                    f'unit {name!r} is in another block than {reader!r}, which reads something inside of it, not '
+                    'its output: its block would be finished by then. Cut elsewhere, or give the units: units=[...]'
+                )
 
     def __getattr__(self, name: str) -> Any:
         """Whatever a host asks of its backbone (`feat_dim`, `layer4`) is the stock network's."""
@@ -142,8 +158,7 @@ class LocalBackbone(BaseModule):
 
     def image(self, size: int) -> Tensor:
         """An empty image (1, C, size, size) of the network's channels, dtype and device."""
-        weight = next(p for p in self.network.parameters() if p.dim() == 4)
-        return torch.zeros(1, getattr(self.network, 'in_channels', None) or weight.shape[1], size, size).to(weight)
+        return torch.zeros(1, self._channels, size, size).to(next(self.network.parameters()))
 
     def _build_auxiliaries(
         self,
@@ -159,7 +174,10 @@ class LocalBackbone(BaseModule):
         built = ModuleList()
         for i, (config, block) in enumerate(zip(listed, trained, strict=False)):
             behind = self.units[self.units.index(block[-1]) + 1 :]
-            later = [Later(unit.name, self.network.get_submodule(unit.end), probe.shapes[unit.name]) for unit in behind]
+            later = [
+                Later(unit.name, unit.module(self.network), probe.shapes[unit.name], unit.name in probe.alone)
+                for unit in behind
+            ]
             place = Place(f'block{i + 1}', block[-1].name, probe.shapes[block[-1].name], tuple(later))
             with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
                 built.append(MODELS.build(dict(config), default_args=dict(place=place)))
@@ -173,9 +191,33 @@ class Boundary:
         self.auxiliary = auxiliary
         self.reach = reach
 
-    def __call__(self, _module: nn.Module, _args: Any, output: Tensor) -> Tensor | None:
+    def __call__(self, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         step = current_step()
-        return None if step is None else step.train_block(output, self.auxiliary, self.reach)
+        if step is None:
+            return None
+        feature, further = separate(output, args[1:])
+        leaf = step.train_block(feature, self.auxiliary, self.reach, further)
+        return leaf if output is feature else (leaf, *further)
+
+
+def _link(_module: nn.Module, _args: Any, output: Any) -> Any:
+    """Forward hook on a unit inside a block that something behind the block reads."""
+    step, (feature, further) = current_step(), separate(output)
+    # What is frozen has no graph to enter.
+    if step is None or not feature.requires_grad:
+        return None
+    leaf = step.link(feature)
+    return leaf if output is feature else (leaf, *further)
+
+
+def _without_link(output: Any) -> Any:
+    """A link is for the blocks that follow, not for a neck to train."""
+    is_link = isinstance(output, Tensor) and output.is_leaf and output.requires_grad
+    return output.detach() if is_link else output
+
+
+def _larger(size: Any) -> int | None:
+    return max(size) if isinstance(size, (tuple, list)) else size
 
 
 def _strip_network(_module: nn.Module, state_dict: dict[str, Any], prefix: str, _metadata: Any) -> None:

@@ -6,18 +6,26 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mmlocal.blocks.units import Shape
+from mmlocal.blocks.probe import Shape
 
 __all__ = ['Later', 'Place']
 
 
 @dataclass(frozen=True)
 class Later:
-    """A unit behind the boundary: its name, the module itself (to copy, never to register), its output's shape."""
+    """A unit behind the boundary.
+
+    Args:
+        name: the unit's.
+        module: the unit itself, to copy and never to register: `module(feature, *further)`.
+        shape: of its output.
+        alone: whether it runs by itself on the output of the unit before it.
+    """
 
     name: str
     module: nn.Module
     shape: Shape
+    alone: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 __all__ = ['LocalStep', 'Trainer', 'current_step']
 
+Link = tuple[Tensor, Tensor]
+
 _CURRENT: ContextVar[LocalStep | None] = ContextVar('mmlocal_step', default=None)
 
 
@@ -32,8 +34,13 @@ class Trainer(Protocol):
 
     name: str
 
-    def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> Mapping[str, Tensor | list[Tensor]]:
-        """Losses of the block that put out `feature`; only keys that contain `loss` are trained."""
+    def loss(
+        self, feature: Tensor, inputs: Any, data_samples: Any, further: tuple[Any, ...] = ()
+    ) -> Mapping[str, Tensor | list[Tensor]]:
+        """Losses of the block that put out `feature`; only keys that contain `loss` are trained.
+
+        `further` is what the next unit gets beside the feature (Swin's map size).
+        """
 
 
 class LocalStep:
@@ -57,8 +64,10 @@ class LocalStep:
         self._log = log
         self._inputs: Any = None
         self._data_samples: Any = None
-        # Blocks that a later loss still reaches: (the block's output, the leaf the next block read).
-        self._links: deque[tuple[Tensor, Tensor]] = deque()
+        # A link is a unit's output and the leaf that is read in its place. Blocks that a later loss still
+        # reaches, with their links in the order they ran; and the links of the block that is running.
+        self._blocks: deque[list[Link]] = deque()
+        self._running: list[Link] = []
 
     @contextmanager
     def open(self, model: nn.Module) -> Iterator[None]:
@@ -71,6 +80,7 @@ class LocalStep:
             handle.remove()
             _CURRENT.reset(token)
             self._inputs = self._data_samples = None
+            self._running = []
 
     def _take_batch(self, _model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = ('inputs', 'data_samples', 'mode')
@@ -78,46 +88,59 @@ class LocalStep:
         self.in_loss = batch.get('mode') == 'loss'
         self._inputs, self._data_samples = batch.get('inputs'), batch.get('data_samples')
 
-    def train_block(self, output: Tensor, auxiliary: Trainer, reach: int) -> Tensor:
+    def link(self, output: Tensor) -> Tensor:
+        """A leaf in place of a unit's output that is read again behind its block.
+
+        Its gradient goes on into the unit with the losses that reach the block, and with no other: whoever
+        reads it later reads a detached feature.
+        """
+        leaf = output.detach().requires_grad_()
+        self._running.append((output, leaf))
+        return leaf
+
+    def train_block(self, output: Tensor, auxiliary: Trainer, reach: int, further: tuple[Any, ...] = ()) -> Tensor:
         """Train the block that put out `output`, and return the feature for the next one.
 
         Args:
             output: the block's output, with its graph.
             auxiliary: gives the block's loss.
             reach: how many blocks the loss flows back through, this one included.
+            further: what the next unit gets beside the feature.
 
         Returns:
             The same values without the block's graph; a leaf that requires gradients when `reach` is above 1.
         """
-        leaf = output.detach().requires_grad_()
-        losses = auxiliary.loss(leaf, self._inputs, self._data_samples)
+        leaf = self.link(output)
+        losses = auxiliary.loss(leaf, self._inputs, self._data_samples, further)
         total = self._total(losses, auxiliary.name)
         del losses
-        self._links.append((output, leaf))
+        self._blocks.append(self._running)
+        self._running = []
         # The forward of a mixed-precision step is under autocast, its backward must not be.
         with torch.autocast(output.device.type, enabled=False):
             self._backward(total)
             self._propagate(kept=reach - 1)
-        while len(self._links) >= reach:
-            self._links.popleft()
+        while len(self._blocks) >= reach:
+            for _, finished in self._blocks.popleft():
+                finished.requires_grad_(False)
         self._block_done(reach)
-        return leaf if reach > 1 else leaf.detach()
+        return leaf
 
     def close(self) -> None:
         """After the model's own loss was propagated: pass its gradient to the blocks that it still reaches."""
         self._propagate(kept=0)
-        self._links.clear()
+        self._blocks.clear()
 
     def _propagate(self, kept: int) -> None:
         """Carry the newest leaf's gradient back through the linked blocks, newest first.
 
         The graphs of the newest `kept` blocks stay for the losses to come; the others are freed.
         """
-        for age, (output, leaf) in enumerate(reversed(self._links)):
-            gradient, leaf.grad = leaf.grad, None
-            if gradient is None:
-                return
-            torch.autograd.backward(output, gradient, retain_graph=age < kept)
+        for age, links in enumerate(reversed(self._blocks)):
+            for output, leaf in reversed(links):
+                gradient, leaf.grad = leaf.grad, None
+                if gradient is not None:
+                    torch.autograd.backward(output, gradient, retain_graph=age < kept)
 
     def _total(self, losses: Mapping[str, Tensor | list[Tensor]], name: str) -> Tensor:
         """Sum the terms as `BaseModel.parse_losses` does, and log each."""

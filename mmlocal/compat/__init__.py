@@ -1,5 +1,6 @@
 """The one place that knows quirks of other packages."""
 
 from mmlocal.compat.distributions import name_installed_distributions
+from mmlocal.compat.hosts import import_host, import_hosts
 
-__all__ = ['name_installed_distributions']
+__all__ = ['import_host', 'import_hosts', 'name_installed_distributions']

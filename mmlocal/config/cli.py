@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
-from mmlocal.compat import name_installed_distributions
+from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config.localize import localize
 from mmlocal.config.make_local import leaf_text, make_local
 from mmlocal.errors import ConfigError, Faults, nearest, reason
@@ -82,7 +82,7 @@ def read_config(args: argparse.Namespace) -> Config:
     """The config of a tool's arguments: the file, `--local`, what the command line overrides, the work directory.
 
     Raises:
-        ConfigError: if the file is not there or not a config, or an override does not fit it.
+        ConfigError: if the file is not there or not a config, an override does not fit it, or a host is missing.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     path = find_config(args.config)
@@ -106,6 +106,8 @@ def read_config(args: argparse.Namespace) -> Config:
     with faults.under():
         if getattr(args, 'amp', False):
             use_amp(cfg)
+    with faults.under():
+        import_hosts(cfg)
     faults.report()
     return cfg
 

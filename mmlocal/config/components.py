@@ -228,13 +228,26 @@ def _check_with_network(
 ) -> None:
     faults = Faults()
     with faults.under():
-        network = find_type(config, registry, 'arch')
+        network = _find_network(config, registry)
         with faults.under():
             check_arguments(config, [function, network], f'{_name(function)} or {_name(network)}', thorough)
         _check_depth(config, network)
     with faults.under('partition'):
         check_partition(config.get('partition'))
     faults.report()
+
+
+def _find_network(config: Mapping[str, Any], registry: Registry) -> Callable[..., Any]:
+    """The class that `arch` names, by itself or as a type with arguments of its own."""
+    arch = config.get('arch')
+    if not isinstance(arch, MutableMapping):
+        return find_type(config, registry, 'arch')
+    faults = Faults()
+    with faults.under('arch'):
+        network = find_type(arch, registry)
+        check_arguments(arch, [network], _name(network))
+    faults.report()
+    return network
 
 
 def _check_depth(config: Mapping[str, Any], network: Any) -> None:

@@ -37,13 +37,14 @@ def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
       (an interpretation: no paper has this host).
     - A segmentor: one convolution and a classifier for the classes of its decode head, as InfoPro has it.
     - A classifier: a linear head for the classes of its head.
+    - A restoration model: convolutions and pixel shuffle to its scale, with its pixel loss.
 
     Raises:
         ConfigError: if the host has none of these.
     """
     model = cfg['model']
     dense, roi, decode, head = (model.get(name) for name in ('bbox_head', 'roi_head', 'decode_head', 'head'))
-    if isinstance(dense, Mapping) and 'num_classes' in dense:
+    if isinstance(dense, Mapping) and 'num_classes' in {**dense, **dense.get('head_module', {})}:
         return _local(dict(dense), model.get('train_cfg'))
     if isinstance(roi, Mapping) and 'bbox_head' in roi:
         return _local(_fcos_for(_last(roi['bbox_head']), model), None)
@@ -51,9 +52,11 @@ def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
         return dict(type='mmlocal.SegHead', decode_head=_fcn_for(_last(decode)))
     if isinstance(head, Mapping) and 'num_classes' in head:
         return dict(type='mmlocal.ClsHead', cls_head=_linear_for(head))
+    if 'pixel_loss' in model and 'generator' in model:
+        return _restoration_for(model['generator'], model['pixel_loss'])
     raise ConfigError(
         'auxiliary.head is missing, and none can be derived: the host has no bbox_head, roi_head, decode_head or '
-        "head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
+        "head with classes, and no pixel_loss. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
     )
 
 
@@ -82,8 +85,22 @@ def _fcos_for(last: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, An
     return dict(_FCOS, num_classes=last['num_classes'], in_channels=width, feat_channels=width, norm_cfg=norm)
 
 
+def _restoration_for(generator: Mapping[str, Any], pixel_loss: Mapping[str, Any]) -> dict[str, Any]:
+    scale = generator.get('upscale_factor', generator.get('upscale'))
+    if scale is None:
+        raise ConfigError(
+            'auxiliary.head is missing, and none can be derived: the generator has no upscale_factor or upscale. '
+            "Give one: head=dict(type='mmlocal.RestorationHead', scale=1, pixel_loss=...)"
+        )
+    head = dict(type='mmlocal.RestorationHead', scale=scale, pixel_loss=copy.deepcopy(dict(pixel_loss)))
+    # Its own width and mean; the head's defaults are those of EDSR-baseline on DIV2K.
+    width = {name: generator[name] for name in ('mid_channels',) if name in generator}
+    return {**head, **width, **({'mean': generator['rgb_mean']} if 'rgb_mean' in generator else {})}
+
+
 def _local(dense_head: Mapping[str, Any], train_cfg: Mapping[str, Any] | None) -> dict[str, Any]:
     head = copy.deepcopy(dict(dense_head))
-    head['stacked_convs'] = 2
+    if 'head_module' not in head:
+        head['stacked_convs'] = 2
     local = dict(type='mmlocal.DenseDetHead', dense_head=head)
     return local if train_cfg is None else dict(local, train_cfg=copy.deepcopy(dict(train_cfg)))

@@ -86,6 +86,9 @@ def _swap_wrapper(cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper')
     if wrapper is None:
         return
+    several = [key for key, value in wrapper.items() if isinstance(value, Mapping) and 'optimizer' in value]
+    if several:
+        raise ConfigError(f'{several[0]} has an optimizer of its own: a model is trained block by block with one')
     name = wrapper.get('type', 'OptimWrapper')
     if str(name).startswith('mmlocal.'):
         return

@@ -36,7 +36,10 @@ def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
     cfg = copy.deepcopy(cfg)
     network = cfg.model[_slot(cfg)]
     preset = Config.fromfile(PRESETS / f'{method}.py')[method]
-    network.arch, network.type = network.type, 'mmlocal.LocalBackbone'
+    # A network may have an `arch` of its own (ViT, Swin).
+    own = {'arch': network.arch} if 'arch' in network else {}
+    network.arch = ConfigDict(type=network.type, **own) if own else network.type
+    network.type = 'mmlocal.LocalBackbone'
     network.partition = ConfigDict(type='Even', num_blocks=num_blocks)
     network.auxiliary = copy.deepcopy(preset)
     return cfg
@@ -66,6 +69,12 @@ def _networks(config: Any, place: str) -> Iterator[str]:
             yield from _networks(value, f'{place}.{key}')
 
 
+def _as_text(arch: Any) -> str:
+    if not isinstance(arch, Mapping):
+        return repr(arch)
+    return 'dict(' + ', '.join(f'{name}={value!r}' for name, value in arch.items()) + ')'
+
+
 def leaf_text(path: str, cfg: Config, method: str) -> str:
     """The config file that a user would write to keep what `make_local` made of the config at `path`."""
     slot = next(slot for slot in _SLOTS if slot in cfg.model)
@@ -74,7 +83,7 @@ def leaf_text(path: str, cfg: Config, method: str) -> str:
 model = dict(
     {slot}=dict(
         type='mmlocal.LocalBackbone',
-        arch={network.arch!r},
+        arch={_as_text(network.arch)},
         partition=dict(type='Even', num_blocks={network.partition.num_blocks}),
         auxiliary={{{{_base_.{method}}}}},
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import nn
 
-from mmlocal.blocks import LocalBackbone, span
+from mmlocal.blocks import LocalBackbone, separate, span
 from mmlocal.memory import SavedBytes
 
 __all__ = ['BlockPlan', 'find_local_backbone', 'fingerprint', 'make_plan', 'plan_text']
@@ -46,9 +46,9 @@ def fingerprint(backbone: LocalBackbone) -> list[str]:
     return [f'{span(block)}: {trainer}' for block, trainer in zip(backbone.blocks, trainers, strict=True)]
 
 
-def make_plan(backbone: LocalBackbone, image_size: int = 128) -> list[BlockPlan]:
+def make_plan(backbone: LocalBackbone) -> list[BlockPlan]:
     """Measure the plan of a backbone by one forward of an empty image; its weights stay as they are."""
-    saved = _saved_bytes(backbone, image_size)
+    saved = _saved_bytes(backbone)
     auxiliaries = [*backbone.auxiliaries, None]
     return [
         BlockPlan(
@@ -57,7 +57,7 @@ def make_plan(backbone: LocalBackbone, image_size: int = 128) -> list[BlockPlan]
             parameters=_trainable(p for unit in block for p in unit.parameters(backbone.network)),
             auxiliary=None if auxiliary is None else auxiliary.description,
             auxiliary_parameters=0 if auxiliary is None else _trainable(auxiliary.parameters()),
-            bytes_per_pixel=nbytes / image_size**2,
+            bytes_per_pixel=nbytes / backbone.probe_size**2,
         )
         for name, block, auxiliary, nbytes in zip(
             backbone.block_names, backbone.blocks, auxiliaries, saved, strict=True
@@ -69,30 +69,40 @@ def _trainable(parameters: Iterable[nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def _saved_bytes(backbone: LocalBackbone, image_size: int) -> list[int]:
+def _saved_bytes(backbone: LocalBackbone) -> list[int]:
     """Bytes kept by each block and its auxiliary for one empty image, in evaluation mode."""
     ends = [backbone.network.get_submodule(block[-1].end) for block in backbone.blocks[:-1]]
-    features: list[torch.Tensor] = []
+    features: list[tuple[Any, ...]] = []
+
+    def note(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        feature, further = separate(output, args[1:])
+        features.append((feature.detach(), *further))
+
     was_training = backbone.training
     backbone.eval()
     with SavedBytes(backbone) as saved:
-        handles = [end.register_forward_hook(saved.next_part) for end in ends]
-        handles += [end.register_forward_hook(lambda _m, _a, output: features.append(output.detach())) for end in ends]
-        alive = backbone.network(backbone.image(image_size))
+        handles = [end.register_forward_hook(hook) for end in ends for hook in (saved.next_part, note)]
+        alive = backbone.network(backbone.image(backbone.probe_size))
     for handle in handles:
         handle.remove()
     totals = saved.parts
-    for i, (auxiliary, feature) in enumerate(zip(backbone.auxiliaries, features, strict=True)):
+    for i, (auxiliary, (feature, *further)) in enumerate(zip(backbone.auxiliaries, features, strict=True)):
         with SavedBytes(backbone) as saved:
-            alive = auxiliary(feature.requires_grad_())
+            alive = auxiliary(feature.requires_grad_(), *further)
         totals[i] += saved.total
     del alive
     backbone.train(was_training)
     return totals
 
 
-def plan_text(backbone: LocalBackbone, step_policy: str) -> str:
-    """The plan for a person: a line a block, then what is detached for whom."""
+def plan_text(backbone: LocalBackbone, step_policy: str, model: nn.Module | None = None) -> str:
+    """The plan for a person: a line a block, then what is detached for whom.
+
+    Args:
+        backbone: of the model.
+        step_policy: of the optimizer wrapper.
+        model: the host, for the auxiliary heads that it has of its own.
+    """
     blocks = make_plan(backbone)
     reach = 'each block learns from its own loss' if backbone.reach == 1 else f'a loss reaches {backbone.reach} blocks'
     lines = [f'Local learning of {backbone.name} in {len(blocks)} blocks; {reach}; optimizer steps: {step_policy}']
@@ -105,7 +115,7 @@ def plan_text(backbone: LocalBackbone, step_policy: str) -> str:
             f'  {block.name}  {block.units:<{width}}  {block.parameters / 1e6:6.2f} M train,'
             f' about {block.bytes_per_pixel * 1e6 / 2**20:5.0f} MiB live per megapixel of input | {trainer}'
         )
-    return '\n'.join(lines + _detached(backbone))
+    return '\n'.join(lines + _detached(backbone) + _own_heads(backbone, model))
 
 
 def _detached(backbone: LocalBackbone) -> list[str]:
@@ -120,4 +130,23 @@ def _detached(backbone: LocalBackbone) -> list[str]:
             f'  detached: the neck and heads learn from what they read of {", ".join(early)}, '
             'but those blocks do not hear their loss'
         )
+    return lines
+
+
+def _own_heads(backbone: LocalBackbone, model: nn.Module | None) -> list[str]:
+    """The auxiliary heads that a segmentor has beside its decode head, which go on as they were."""
+    heads = getattr(model, 'auxiliary_head', None)
+    several = heads if isinstance(heads, nn.ModuleList) else [heads] if isinstance(heads, nn.Module) else []
+    lines = []
+    for head in several:
+        index = getattr(head, 'in_index', -1)
+        indices = index if isinstance(index, (list, tuple)) else [index]
+        read = sorted({name for i in indices for name in backbone.probe.outputs[i]})
+        deaf = [
+            block_name
+            for block_name, block in zip(backbone.block_names[:-1], backbone.blocks, strict=False)
+            if any(unit.name in read for unit in block)
+        ]
+        heard = f', which {", ".join(deaf)} does not hear' if deaf else ''
+        lines.append(f"  the host's own auxiliary_head: {type(head).__name__} on {', '.join(read)}{heard}")
     return lines

@@ -141,5 +141,41 @@ def test_what_cannot_be_cut_is_refused_by_name():
         chain(['a', 'b', 'c', 'd'], ['a'])
     assert caught.value.faults == (
         "unit 'b' runs 2 times in a forward; it must run exactly once",
-        "unit 'c' puts out a tuple; it must be one tensor",
+        "unit 'c' puts out or passes on several tensors; it must be one",
     )
+
+
+@MODELS.register_module()
+class Crossing(nn.Module):
+    """`c` reads the inside of `a`, and `b` what is left of it: `d` reads neither `b` nor `c` alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+        self.b, self.c, self.d = (nn.Conv2d(3, 3, 1) for _ in range(3))
+
+    def forward(self, x):
+        inside = self.a[0](x)
+        self.a(x)
+        return self.d(self.b(x) + self.c(inside))
+
+
+def crossing(units, cuts):
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    return LocalBackbone('mmlocal.Crossing', partition=cuts, auxiliary=auxiliary, units=units)
+
+
+def test_a_cut_that_the_connections_do_not_allow_is_refused_by_name():
+    with pytest.raises(ConfigError) as caught:
+        crossing(['a', 'b', 'c', 'd'], ['a', 'b'])
+    assert caught.value.faults == (
+        "partition[0]: 'b' does not read the output of 'a': no cut there",
+        "partition[1]: 'c' does not read the output of 'b': no cut there",
+        "unit 'a' is in another block than 'c', which reads something inside of it, not its output: its block would "
+        'be finished by then. Cut elsewhere, or give the units: units=[...]',
+    )
+
+
+def test_units_are_given_in_the_order_they_run():
+    with pytest.raises(ConfigError, match='units are not in the order they run: that is a, b, c, d'):
+        crossing(['b', 'a', 'c', 'd'], ['c'])

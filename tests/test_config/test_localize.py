@@ -185,7 +185,8 @@ def test_all_that_cannot_be_filled_in_is_told_at_once(faster_rcnn):
         localize(faster_rcnn)
     assert error.value.faults == (
         'model.backbone.auxiliary.head is missing, and none can be derived: the host has no bbox_head, roi_head, '
-        "decode_head or head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
+        'decode_head or head with classes, and no pixel_loss. '
+        "Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
         "optim_wrapper.type = 'ApexOptimWrapper' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     )
 

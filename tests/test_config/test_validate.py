@@ -98,9 +98,9 @@ def wrong_second_of_three(cfg):
     cfg.model.backbone.auxiliary[1].bridge.momentum = 3
 
 
-def csp_darknet(cfg):
+def mobile_net(cfg):
     kept = {name: cfg.model.backbone[name] for name in ('type', 'auxiliary')}
-    cfg.model.backbone = dict(kept, arch='CSPDarknet', partition=['stage1'])
+    cfg.model.backbone = dict(kept, arch='MobileNetV2', partition=['layer1'])
 
 
 def mistyped_in_derived_head(cfg):
@@ -252,8 +252,8 @@ FAULTS = {
         'model.backbone.arch is missing: the name of a model',
     ),
     'arch with units that nobody knows': (
-        csp_darknet,
-        'model.backbone.units is not given, and mmlocal does not know the units of CSPDarknet (it knows '
+        mobile_net,
+        'model.backbone.units is not given, and mmlocal does not know the units of MobileNetV2 (it knows '
         '...). Give the module names: units=[...]',
     ),
     # what trains the blocks
@@ -336,7 +336,8 @@ FAULTS = {
     'no head can be derived': (
         without('model', 'roi_head'),
         f'{AUXILIARY}.head is missing, and none can be derived: the host has no bbox_head, roi_head, '
-        "decode_head or head with classes. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
+        'decode_head or head with classes, and no pixel_loss. '
+        "Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
     ),
     # optimizer and loop
     'unknown step policy': (

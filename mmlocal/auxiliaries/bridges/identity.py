@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from mmlocal.blocks import Place
@@ -24,6 +26,6 @@ class IdentityBridge(nn.Module):
         super().__init__()
         self.shape = place.shape
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, *_further: Any) -> Tensor:
         """Return `feature`."""
         return feature

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmlocal.auxiliaries.momentum_copy import MomentumCopy
-from mmlocal.blocks import Place
+from mmlocal.blocks import Place, separate
+from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
 __all__ = ['MomentumBridge']
@@ -31,23 +33,30 @@ class MomentumBridge(BaseModule):
         scaling: learn s (MAN++) instead of leaving it at 1 (MAN).
 
     Raises:
-        ConfigError: if m is not within 0 and 1.
+        ConfigError: if m is not within 0 and 1, or that unit does not run by itself.
     """
 
     def __init__(self, place: Place, momentum: float = 0.995, scaling: bool = False) -> None:
         super().__init__()
         following = place.later[0]
+        if not following.alone:
+            raise ConfigError(
+                f'{following.name!r} cannot be copied behind {place.cut!r}: by itself, on that output, it does not '
+                'do what it does in the network. Cut elsewhere'
+            )
         self.shape = following.shape
         self.description = f'{"scaled " if scaling else ""}momentum of {following.name}'
         self.ema = MomentumCopy(following.module, momentum)
         self.bias: nn.Module = deepcopy(following.module)
         self.scale = nn.Parameter(torch.ones(())) if scaling else None
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """From (N, C, H, W) of the block to what the next unit makes of it."""
-        if self.scale is None:
-            return self.bias(feature) + self.ema(feature)
-        return self.scale * self.bias(feature) + (2 - self.scale) * self.ema(feature)
+    def forward(self, feature: Tensor, *further: Any) -> Any:
+        """From the block's output to what the next unit makes of it: with `further` as a tuple, as it has."""
+        learnt, behind = separate(self.bias(feature, *further), further)
+        followed, _ = separate(self.ema(feature, *further))
+        scale = self.scale
+        total = learnt + followed if scale is None else scale * learnt + (2 - scale) * followed
+        return (total, *behind) if behind else total
 
     def start(self) -> None:
         """Make both copies equal to their source, unless a loaded state has started them already."""

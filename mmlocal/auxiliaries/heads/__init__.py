@@ -2,6 +2,7 @@
 
 from mmlocal.auxiliaries.heads.cls import ClsHead
 from mmlocal.auxiliaries.heads.dense_det import DenseDetHead
+from mmlocal.auxiliaries.heads.restoration import RestorationHead
 from mmlocal.auxiliaries.heads.seg import SegHead
 
-__all__ = ['ClsHead', 'DenseDetHead', 'SegHead']
+__all__ = ['ClsHead', 'DenseDetHead', 'RestorationHead', 'SegHead']

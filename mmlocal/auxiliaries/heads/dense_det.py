@@ -37,6 +37,8 @@ class DenseDetHead(BaseModule):
         ConfigError: if the dense head has no strides that could be set, or a stride is not a multiple.
     """
 
+    needs_map = True
+
     def __init__(
         self,
         in_channels: int,
@@ -53,7 +55,7 @@ class DenseDetHead(BaseModule):
         first = round(stride * factor)
         strides = [first * 2**level for level in range(num_levels)]
         config = place_on_levels(_with_defaults(dense_head), strides)
-        width = config['in_channels'] = config.get('feat_channels', 256)
+        width = _set_width(config, num_levels)
         self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
         self.lateral = ConvModule(in_channels, width, 1)
         self.downs = ModuleList(
@@ -100,11 +102,25 @@ def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> di
     owner = config if generator is None else config[generator]
     before = list(owner['strides'])
     owner['strides'] = list(strides)
+    if 'head_module' in config:
+        config['head_module']['featmap_strides'] = list(strides)
     if 'regress_ranges' in config:
         config['regress_ranges'] = _ranges(config['regress_ranges'], before, strides)
     if 'strides' in config:
         config['strides'] = list(strides)
     return config
+
+
+def _set_width(config: dict[str, Any], num_levels: int) -> int:
+    """Give a head levels of one width each, and return it; mmyolo's have theirs in a module of their own."""
+    module = config.get('head_module')
+    if module is None:
+        width: int = config.get('feat_channels', 256)
+        config['in_channels'] = width
+        return width
+    width = round(module['in_channels'][0] * module.pop('widen_factor', 1.0))
+    module['in_channels'] = [width] * num_levels
+    return width
 
 
 def _with_defaults(dense_head: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ class SegHead(BaseModule):
         decode_head: config of a decode head of mmseg; `in_channels` and `in_index` are set here.
     """
 
+    needs_map = True
+
     def __init__(self, in_channels: int, stride: float, decode_head: Mapping[str, Any]) -> None:
         super().__init__()
         self.decode_head = MODELS.build({**decode_head, 'in_channels': in_channels, 'in_index': 0})

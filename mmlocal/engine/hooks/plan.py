@@ -47,7 +47,7 @@ class PlanHook(Hook):
                 f'step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their '
                 "gradients would not be averaged. Several processes need step_policy = 'joint' and reach = 1"
             )
-        runner.logger.info(plan_text(backbone, policy))
+        runner.logger.info(plan_text(backbone, policy, _inner(runner)))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""

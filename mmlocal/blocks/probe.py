@@ -1,0 +1,215 @@
+"""What one forward shows of a network: its units' shapes, and who reads what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mmlocal.blocks.units import Unit, separate
+from mmlocal.errors import ConfigError
+
+__all__ = ['OUTPUTS', 'Layout', 'Probe', 'Shape', 'probe']
+
+OUTPUTS = 'outputs'
+Layout = Literal['map', 'sized tokens', 'tokens', 'class token first']
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A unit's output: its channels, and by what factor it is smaller than the input image.
+
+    Args:
+        channels: of a map (N, C, H, W) or of tokens (N, L, C).
+        stride: input pixels per pixel; 1 where tokens have no map size.
+        layout: `map`; `sized tokens`, with the map's height and width beside them (Swin); `tokens`
+            alone; `class token first` (ViT).
+    """
+
+    channels: int
+    stride: float
+    layout: Layout = 'map'
+
+    @property
+    def is_map(self) -> bool:
+        """Whether there are pixels: a map, or tokens that can be laid out as one."""
+        return self.layout in ('map', 'sized tokens')
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The units of a network as one forward met them.
+
+    Args:
+        shapes: of each unit's output.
+        reads: the units whose outputs a unit reads directly; those of the network's outputs under `OUTPUTS`.
+        insides: pairs (unit, reader), the reader a unit or `OUTPUTS`: something inside of the unit, not
+            its output, is read.
+        outputs: for each of the network's outputs, the units whose outputs it reads.
+        alone: units that give the same when they run by themselves on the output of the unit before, so
+            that a copy of one can stand behind that output.
+    """
+
+    shapes: Mapping[str, Shape]
+    reads: Mapping[str, frozenset[str]]
+    insides: frozenset[tuple[str, str]]
+    outputs: tuple[frozenset[str], ...]
+    alone: frozenset[str]
+
+    @property
+    def handed_out(self) -> tuple[str, ...]:
+        """The units whose outputs are in the network's outputs, as they are or behind a norm; in order."""
+        return tuple(name for name in self.shapes if name in self.reads[OUTPUTS])
+
+    def readers(self, name: str) -> list[str]:
+        """Who reads a unit's output: units, and `OUTPUTS`."""
+        return [reader for reader, read in self.reads.items() if name in read]
+
+
+@dataclass
+class _Seen:
+    """One unit during the forward: what it put out each time, and what stood in for that afterwards."""
+
+    outputs: list[Any] = field(default_factory=list)
+    further: tuple[Any, ...] = ()
+    leaf: Tensor | None = None
+
+
+def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
+    """Run `image` (1, C, H, W) through `network` once and watch its units.
+
+    In evaluation mode, so nothing of the network changes. Each unit's output is replaced by a leaf: who
+    reads a unit then shows in the graph, of which only the structure is kept.
+
+    Raises:
+        ConfigError: if a unit is not run exactly once, not in the given order, or does not put out one
+            feature: the network cannot be cut there.
+    """
+    seen = {unit.name: _Seen() for unit in units}
+    order: list[str] = []
+    handles = [network.get_submodule(u.end).register_forward_hook(_watch(u.name, seen[u.name], order)) for u in units]
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_nothing_of, _nothing_of):
+            outputs = network(image)
+        for handle in handles:
+            handle.remove()
+        _refuse_uncuttable(seen, order)
+        alone = _alone(network, units, seen)
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    class_token = getattr(network, 'cls_token', None) is not None
+    shapes = {name: _shape(one.outputs[0], one.further, image, class_token) for name, one in seen.items()}
+    return Probe(shapes, *_reads(network, units, seen, list(_tensors(outputs))), alone)
+
+
+def _nothing_of(tensor: Tensor) -> Tensor:
+    """Keep a graph's structure without its tensors."""
+    return tensor.new_empty(0)
+
+
+def _watch(name: str, seen: _Seen, order: list[str]) -> Callable[..., Any]:
+    def hook(_module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        order.append(name)
+        feature, seen.further = separate(output, args[1:])
+        seen.outputs.append(feature)
+        if not isinstance(feature, Tensor):
+            return None
+        seen.leaf = feature.detach().requires_grad_()
+        stand_in = seen.leaf.clone()  # what follows may work in place, which a leaf forbids
+        return stand_in if output is feature else (stand_in, *seen.further)
+
+    return hook
+
+
+def _refuse_uncuttable(seen: Mapping[str, _Seen], order: Sequence[str]) -> None:
+    faults = []
+    for name, one in seen.items():
+        if len(one.outputs) != 1:
+            faults.append(f'unit {name!r} runs {len(one.outputs)} times in a forward; it must run exactly once')
+        elif not isinstance(one.outputs[0], Tensor):
+            faults.append(f'unit {name!r} puts out a {type(one.outputs[0]).__name__}; it must be one tensor')
+        elif any(isinstance(other, Tensor) for other in one.further):
+            faults.append(f'unit {name!r} puts out or passes on several tensors; it must be one')
+    if not faults and list(seen) != list(order):
+        faults.append(f'units are not in the order they run: that is {", ".join(order)}')
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _alone(network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen]) -> frozenset[str]:
+    same = set()
+    for before, unit in pairwise(units):
+        given = seen[before.name]
+        try:
+            with torch.no_grad():
+                feature, _ = separate(unit.module(network)(given.outputs[0], *given.further))
+        except (TypeError, RuntimeError):  # it needs more than that output, or another one
+            continue
+        there = seen[unit.name].outputs[0]
+        if feature.shape == there.shape and (feature.is_meta or torch.allclose(feature, there, atol=1e-4)):
+            same.add(unit.name)
+    return frozenset(same)
+
+
+def _shape(output: Tensor, further: tuple[Any, ...], image: Tensor, class_token: bool) -> Shape:
+    if output.dim() == 4:
+        return Shape(output.shape[1], image.shape[-1] / output.shape[-1])
+    if further and isinstance(further[0], (tuple, list)):
+        return Shape(output.shape[-1], image.shape[-1] / further[0][1], 'sized tokens')
+    return Shape(output.shape[-1], 1.0, 'class token first' if class_token else 'tokens')
+
+
+def _reads(
+    network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen], outputs: Sequence[Tensor]
+) -> tuple[dict[str, frozenset[str]], frozenset[tuple[str, str]], tuple[frozenset[str], ...]]:
+    leaves = {id(one.leaf): name for name, one in seen.items()}
+    owners: dict[int, set[str]] = {}
+    for unit in units:
+        for parameter in unit.parameters(network):
+            owners.setdefault(id(parameter), set()).add(unit.name)
+    ends: dict[str, Sequence[Tensor]] = {name: one.outputs for name, one in seen.items()}
+    ends[OUTPUTS] = outputs
+    reads, insides = {}, set()
+    last = units[-1].name
+    for reader, tensors in ends.items():
+        variables = _variables(tensors)
+        reads[reader] = frozenset(leaves[v] for v in variables if v in leaves)
+        owned = [owners[v] for v in variables if v in owners]
+        # What follows the last unit is in its block; two units may share a module.
+        insides |= {(name, reader) for names in owned if reader not in names for name in names if name != last}
+    singly = tuple(frozenset(leaves[v] for v in _variables([output]) if v in leaves) for output in outputs)
+    return reads, frozenset(insides), singly
+
+
+def _tensors(outputs: Any) -> Iterator[Tensor]:
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, (tuple, list)):
+        for output in outputs:
+            yield from _tensors(output)
+    elif isinstance(outputs, Mapping):
+        yield from _tensors(list(outputs.values()))
+
+
+def _variables(tensors: Sequence[Tensor]) -> set[int]:
+    """Ids of the leaves and parameters that `tensors` were computed from."""
+    found = {id(tensor) for tensor in tensors if tensor.grad_fn is None}
+    nodes = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
+    known = set(nodes)
+    while nodes:
+        node: Any = nodes.pop()
+        if hasattr(node, 'variable'):
+            found.add(id(node.variable))
+        for following, _ in node.next_functions:
+            if following is not None and following not in known:
+                known.add(following)
+                nodes.append(following)
+    return found

@@ -1,0 +1,233 @@
+"""Every network family: cut, trained in isolation, loaded from and published to the stock network."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmlocal.blocks import OUTPUTS, Probe
+from mmlocal.compat import import_host
+from mmlocal.registry import MODELS
+
+SR = dict(in_channels=3, out_channels=3, mid_channels=8, upscale_factor=2)
+SWINIR = dict(upscale=2, window_size=8, depths=[2] * 4, embed_dim=12, num_heads=[2] * 4, mlp_ratio=2)
+TINY = dict(embed_dims=12, depths=[2, 2, 2, 2], num_heads=[1, 1, 2, 2])
+# Host, network, side of the images, units, and three cuts that a stage or a skip makes interesting.
+FAMILIES = {
+    'ResNet': ('mmdet', dict(depth=18, base_channels=8), 64, 9, ['layer1.0', 'layer2.1', 'layer3.1']),
+    'ResNeXt': (
+        'mmpretrain',
+        dict(depth=50, groups=4, width_per_group=4, base_channels=16, stem_channels=8, out_indices=(1, 3)),
+        64,
+        17,
+        ['layer1.2', 'layer2.1', 'layer4.0'],
+    ),
+    'ResNetV1c': (
+        'mmseg',
+        dict(depth=18, base_channels=8, stem_channels=8, dilations=(1, 1, 2, 4), strides=(1, 2, 1, 1)),
+        64,
+        9,
+        ['stem', 'layer2.1', 'layer4.0'],
+    ),
+    'ResNetV1d': (
+        'mmpretrain',
+        dict(depth=50, base_channels=8, stem_channels=8),
+        64,
+        17,
+        ['layer1.2', 'layer2.1', 'layer3.5'],
+    ),
+    'ResNet_CIFAR': ('mmpretrain', dict(depth=18, base_channels=8), 32, 9, ['stem', 'layer2.1', 'layer3.0']),
+    'VisionTransformer': (
+        'mmpretrain',
+        dict(img_size=32, patch_size=8, arch=dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48)),
+        32,
+        5,
+        ['stem', 'layers.0', 'layers.2'],
+    ),
+    'mmpretrain.SwinTransformer': (
+        'mmpretrain',
+        dict(img_size=64, window_size=2, arch={**TINY, 'num_heads': [2, 2, 2, 2]}),
+        64,
+        9,
+        ['stages.0.0', 'stages.1.1', 'stages.2.1'],
+    ),
+    'mmseg.SwinTransformer': ('mmseg', TINY, 64, 9, ['stages.0.1', 'stages.1.1', 'stages.2.0']),
+    'mmdet.SwinTransformer': ('mmdet', TINY, 64, 9, ['stages.0.0', 'stages.2.0', 'stages.3.0']),
+    'CSPDarknet': ('mmdet', dict(deepen_factor=0.33, widen_factor=0.125), 64, 10, ['stage1.0', 'stage2.1', 'stage4.0']),
+    'YOLOv8CSPDarknet': (
+        'mmyolo',
+        dict(deepen_factor=0.33, widen_factor=0.125),
+        64,
+        10,
+        ['stem', 'stage3.0', 'stage3.1'],
+    ),
+    'EDSRNet': ('mmagic', dict(SR, num_blocks=16), 16, 17, ['stem', 'body.3', 'body.9']),
+    'MSRResNet': ('mmagic', dict(SR, num_blocks=4), 16, 4, ['trunk_net.0', 'trunk_net.1', 'trunk_net.2']),
+    'RRDBNet': ('mmagic', dict(SR, num_blocks=4, growth_channels=4), 16, 5, ['body.0', 'body.1', 'body.2']),
+    'SwinIRNet': (
+        'mmagic',
+        dict(SWINIR, img_size=16, upsampler='pixelshuffle'),
+        16,
+        5,
+        ['layers.0', 'layers.1', 'layers.2'],
+    ),
+}
+
+
+class Net(BaseModel):
+    """A network and a loss of all that it puts out, or of the last output."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        self.last_only = False
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        outputs = self.backbone(inputs)
+        several = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+        several = several[-1:] if self.last_only else several
+        return dict(loss=sum(o.square().mean() for o in several)) if mode == 'loss' else tuple(several)
+
+
+@pytest.fixture(params=FAMILIES, ids=str)
+def family(request):
+    """Both models of a family: `stock()` and `local(auxiliary, **arguments)`, an image, and the cuts."""
+    scope, arguments, size, units, cuts = FAMILIES[request.param]
+    if scope in ('mmagic', 'mmyolo'):
+        import_host(scope)
+    network = dict(type=request.param, **copy.deepcopy(arguments))
+    with DefaultScope.overwrite_default_scope(scope):
+        yield Family(network, torch.randn(2, 3, size, size, dtype=torch.float64), units, cuts)
+
+
+class Family:
+    def __init__(self, network, image, units, cuts):
+        self.network, self.image, self.units, self.cuts = network, image, units, cuts
+
+    def stock(self):
+        torch.manual_seed(0)
+        return lively(Net(copy.deepcopy(self.network)))
+
+    def local(self, auxiliary, **arguments):
+        network = copy.deepcopy(self.network)
+        own = {'type': network.pop('type')} | ({'arch': network.pop('arch')} if 'arch' in network else {})
+        config = dict(type='mmlocal.LocalBackbone', arch=own, partition=self.cuts, auxiliary=auxiliary, **network)
+        return lively(Net({**config, **arguments}))
+
+
+def lively(model):
+    """In double precision and training, without chance, and with branches that do something from the start."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.0)
+        if hasattr(module, 'drop_prob'):
+            module.drop_prob = 0.0
+    return model.double().train()
+
+
+def gradients(model, below=''):
+    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None and n.startswith(below)}
+
+
+def block_of(backbone, name):
+    """Index of the block that a parameter of the network belongs to, or none."""
+    parameter = dict(backbone.network.named_parameters())[name]
+    owners = [
+        i
+        for i, b in enumerate(backbone.blocks)
+        for u in b
+        if any(p is parameter for p in u.parameters(backbone.network))
+    ]
+    return owners[0] if owners else None
+
+
+def test_it_is_cut_where_it_is_asked_for(family):
+    backbone = family.local(dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))).backbone
+    assert len(backbone.units) == family.units
+    assert [block[-1].name for block in backbone.blocks[:-1]] == family.cuts
+    assert isinstance(backbone.probe, Probe)
+    assert backbone.units[-1].name in backbone.probe.reads[OUTPUTS]
+
+
+def test_every_parameter_of_the_units_is_counted_once(family):
+    backbone = family.local(dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))).backbone
+    owned = [id(p) for unit in backbone.units for p in unit.parameters(backbone.network)]
+    assert len(owned) == len(set(owned))
+    first = backbone.units[0].parameters(backbone.network)
+    assert first
+    assert all(p.requires_grad for p in first)
+
+
+def test_a_block_hears_its_own_loss_only(family, make_loop):
+    """With the local losses switched off one by one, exactly the gradients of their own blocks go."""
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    for silent in range(len(family.cuts)):
+        configs = [dict(auxiliary, loss_weight=0.0 if i == silent else 1.0) for i in range(len(family.cuts))]
+        model = family.local(configs)
+        loop = make_loop(model)
+        loop.model.train()
+        grads = record(loop, family.image)
+        for name, grad in grads.items():
+            if not name.startswith('backbone.network.'):
+                continue
+            block = block_of(model.backbone, name.removeprefix('backbone.network.'))
+            if block == silent:
+                assert not grad.any(), f'{name} of block {block + 1} hears a loss that is not its own'
+        heard = [n for n, g in grads.items() if n.startswith('backbone.network.') and g.any()]
+        assert {block_of(model.backbone, n.removeprefix('backbone.network.')) for n in heard} >= (
+            set(range(len(family.cuts) + 1)) - {silent}
+        )
+
+
+def test_a_reach_of_all_blocks_without_local_losses_is_end_to_end(family, make_loop):
+    """Then the model's own loss flows back through every link, skips across boundaries included."""
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'), loss_weight=0.0)
+    model, stock = family.local(auxiliary, reach=len(family.cuts) + 1), family.stock()
+    stock.backbone.load_state_dict(published(model.backbone))
+    # What a pyramid hands out before its end is detached at any reach.
+    model.last_only = stock.last_only = True
+    local = record(make_loop(model), family.image)
+    loss = stock(family.image, mode='loss')['loss']
+    loss.backward()
+    for name, grad in gradients(stock).items():
+        ours = local[name.replace('backbone.', 'backbone.network.', 1)]
+        torch.testing.assert_close(ours, grad, rtol=1e-9, atol=1e-12, msg=lambda m, n=name: f'{n}: {m}')
+
+
+def record(loop, image):
+    """Gradients that one training step leaves, before the optimizer uses them."""
+    found = {}
+    optimizer = loop.optim_wrapper.optimizer
+
+    def keep(*_):
+        for name, p in loop.model.named_parameters():
+            if p.grad is not None:
+                found[name] = found.get(name, 0) + p.grad.clone()
+
+    handle = optimizer.register_step_pre_hook(keep)
+    loop.step(image)
+    handle.remove()
+    return found
+
+
+def published(backbone):
+    """The state dict without everything of the auxiliaries, as publish_model.py makes it."""
+    return {k: v for k, v in backbone.state_dict().items() if not k.startswith('auxiliaries.')}
+
+
+def test_stock_weights_load_and_the_published_model_is_the_stock_one(family, man_auxiliary):
+    local, stock = family.local(man_auxiliary), family.stock()
+    keys = local.backbone.load_state_dict(stock.backbone.state_dict(), strict=False)
+    assert not keys.unexpected_keys
+    assert all(key.startswith('auxiliaries.') for key in keys.missing_keys)
+    other = family.stock()
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(0.1)
+    other.backbone.load_state_dict(published(local.backbone), strict=True)
+    with torch.no_grad():
+        for ours, theirs in zip(local.eval()(family.image), other.eval()(family.image), strict=True):
+            assert torch.equal(ours, theirs)
