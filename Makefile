@@ -5,10 +5,10 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format data clean
+.PHONY: help env demo bench-mini test check format data clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 env:  ## bring up .venv (15-20 minutes the first time, seconds afterwards); PYTHON=python3.12 chooses the Python
 	@$(PYTHON) -c '' 2>/dev/null || { echo 'make: "$(PYTHON)" is no Python that starts; name one: make PYTHON=/path/to/python3.11' >&2; exit 1; }
@@ -16,6 +16,9 @@ env:  ## bring up .venv (15-20 minutes the first time, seconds afterwards); PYTH
 
 demo: env  ## train a detector block by block on real images, and compare its memory with end-to-end
 	$(RUN) tools/demo.py $(ARGS)
+
+bench-mini: env  ## train all mini sets locally and end to end, and write docs/results/mini.md (45 minutes)
+	$(RUN) tools/bench_mini.py $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
