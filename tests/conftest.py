@@ -10,11 +10,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope
+from mmengine.model import BaseModel, revert_sync_batchnorm
+from mmengine.registry import OPTIM_WRAPPERS, DefaultScope
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
+from mmlocal.compat import import_hosts, name_installed_distributions
+from mmlocal.config import localize
 from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.registry import MODELS
 
@@ -166,17 +169,75 @@ def segmentation_batch(size, classes):
     return dict(inputs=list(torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8)), data_samples=samples)
 
 
+MAKERS = dict(
+    mmdet=detection_batch,
+    mmyolo=yolo_batch,
+    mmpretrain=classification_batch,
+    mmseg=segmentation_batch,
+    mmagic=restoration_batch,
+)
+
+
 @pytest.fixture
 def generated_batch():
     """Generated images of `size` with annotations, in the form of a host: `generated_batch('mmseg', 64, 19)`.
 
     The last argument is the number of classes; for restoration the scale.
     """
-    makers = dict(
-        mmdet=detection_batch,
-        mmyolo=yolo_batch,
-        mmpretrain=classification_batch,
-        mmseg=segmentation_batch,
-        mmagic=restoration_batch,
+    return lambda scope, size, classes: MAKERS[scope](size, classes)
+
+
+def last_argument(model):
+    """What a generated batch has to fit: the scale of a restoration model, the classes of any other."""
+    generator = model.get('generator')
+    if generator:
+        return generator.get('upscale_factor') or generator.upscale
+    slots = (
+        model.get('bbox_head'),
+        model.get('bbox_head', {}).get('head_module'),
+        model.get('roi_head', {}).get('bbox_head'),
+        model.get('decode_head'),
+        model.get('head'),
     )
-    return lambda scope, size, classes: makers[scope](size, classes)
+    return next(head.num_classes for head in slots if head and 'num_classes' in head)
+
+
+def build_from(cfg):
+    """A config's completed form, its model, its optimizer wrapper, and `make_batch(size)` that fits.
+
+    The model is as the runner would build it, from random weights; its branches do something from the
+    start, and its optimizer takes large steps.
+    """
+    import_hosts(cfg)
+    cfg = localize(cfg)
+    cfg.model.pop('pretrained', None)
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.init_cfg = None  # no download
+    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    cfg.model.data_preprocessor.pop('batch_augments', None)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(copy.deepcopy(cfg.model)).train()
+    model.init_weights()
+    model = revert_sync_batchnorm(model)
+    with torch.no_grad():
+        for module in model.modules():
+            # Hosts start residual branches at zero, where their weights have no gradient.
+            if isinstance(module, _BatchNorm):
+                module.weight.uniform_(0.5, 1.0)
+    optimizer = SGD(model.parameters(), lr=10.0)  # moves where the norm of all gradients is clipped, too
+    kept = {'type': 'OptimWrapper', **cfg.optim_wrapper, 'optimizer': optimizer}
+    wrapper = OPTIM_WRAPPERS.build({k: v for k, v in kept.items() if k not in ('paramwise_cfg', 'constructor')})
+
+    def make_batch(size):
+        if cfg.default_scope == 'mmseg':
+            model.data_preprocessor.size = (size, size)
+        return MAKERS[cfg.default_scope](size, last_argument(cfg.model))
+
+    return cfg, model, wrapper, make_batch
+
+
+@pytest.fixture
+def build_lively():
+    """Build the model of a loaded config for one step on generated images."""
+    name_installed_distributions()
+    return build_from

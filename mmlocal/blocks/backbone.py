@@ -39,7 +39,7 @@ class LocalBackbone(BaseModule):
     Args:
         arch: type of the stock network, as its own config would have it (`ResNet`); a dict with this type and
             the arguments of the network that have a name of this class's (`dict(type='VisionTransformer',
-            arch='small')`).
+            arch='small')`; over a config that has the latter, with `_delete_=True` in it).
         partition: where to cut: unit names that end a block, or a dict such as `dict(type='Stage')`
             and `dict(type='Even', num_blocks=4)`. Frozen units at the beginning belong to the first block.
         auxiliary: config of what trains a block, for every block but the last; or a list, one each.

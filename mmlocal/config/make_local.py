@@ -72,7 +72,8 @@ def _networks(config: Any, place: str) -> Iterator[str]:
 def _as_text(arch: Any) -> str:
     if not isinstance(arch, Mapping):
         return repr(arch)
-    return 'dict(' + ', '.join(f'{name}={value!r}' for name, value in arch.items()) + ')'
+    # A dict replaces the network's own text only if it is told to.
+    return 'dict(_delete_=True, ' + ', '.join(f'{name}={value!r}' for name, value in arch.items()) + ')'
 
 
 def leaf_text(path: str, cfg: Config, method: str) -> str:

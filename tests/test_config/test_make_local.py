@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmlocal.compat import name_installed_distributions
 from mmlocal.config import localize, make_local, method_names
@@ -9,7 +10,12 @@ from mmlocal.config.cli import find_config
 from mmlocal.config.make_local import PRESETS, leaf_text
 from mmlocal.errors import ConfigError
 
+# One config a host, and what reaches the head.
 ZOO = {
+    'mmdet::yolox/yolox_s_8xb8-300e_coco.py': 'mmlocal.DenseDetHead',
+    'mmyolo::yolov8/yolov8_s_syncbn_fast_8xb16-500e_coco.py': 'mmlocal.DenseDetHead',
+    'mmpretrain::deit/deit-small_4xb256_in1k.py': 'mmlocal.ClsHead',
+    'mmagic::edsr/edsr_x2c64b16_1xb16-300k_div2k.py': 'mmlocal.RestorationHead',
     'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py': 'mmlocal.DenseDetHead',
     'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': 'mmlocal.DenseDetHead',
     'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py': 'mmlocal.SegHead',
@@ -35,14 +41,26 @@ def test_a_config_of_each_host(name, method, tmp_path):
     before = cfg.to_dict()
     local = make_local(cfg, method, 3)
     assert cfg.to_dict() == before
-    assert localize(local).model.backbone.auxiliary.head.type == ZOO[name]
-    assert local.model.backbone.partition == dict(type='Even', num_blocks=3)
+    slot = 'generator' if 'generator' in local.model else 'backbone'
+    assert localize(local).model[slot].auxiliary.head.type == ZOO[name]
+    assert local.model[slot].partition == dict(type='Even', num_blocks=3)
     # The lines that keep it give the same config.
     name_installed_distributions()
     leaf = tmp_path / 'man' / 'leaf.py'
     leaf.parent.mkdir()
     leaf.write_text(leaf_text(name, local, method).replace("'../_base_/local", f"'{PRESETS}"))
     assert unscoped(Config.fromfile(leaf).model.to_dict()) == unscoped(local.model.to_dict())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('name', [name for name in ZOO if 'rcnn' not in name and '/resnet' not in name])
+def test_the_local_version_of_a_config_trains(name, build_lively, make_loop):
+    cfg, model, optim, make_batch = build_lively(make_local(host(name), 'man', 4))
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        logs = make_loop(model, optim).step(**make_batch(24 if cfg.default_scope == 'mmagic' else 128))
+    assert logs['loss'].isfinite()
+    network = model.backbone if hasattr(model, 'backbone') else model.generator
+    assert len(network.blocks) == 4
 
 
 def fault(cfg, method='man'):
