@@ -33,7 +33,7 @@ format: env  ## fix what can be fixed by itself
 	$(RUN) -m ruff format .
 
 data: env  ## write the small datasets that the examples train on
-	$(RUN) tools/dataset_converters/make_mini_coco.py
+	$(RUN) tools/dataset_converters/make_mini_dataset.py all
 
 clean:  ## remove work_dirs and caches, but neither data nor .venv
 	rm -rf work_dirs build .pytest_cache .ruff_cache .mypy_cache

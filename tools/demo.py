@@ -73,7 +73,7 @@ def main():
     if parser.parse_args().fresh:
         shutil.rmtree(ROOT / WORK, ignore_errors=True)
     console.rule('data')
-    run('tools/dataset_converters/make_mini_coco.py')
+    run('tools/dataset_converters/make_mini_dataset.py', 'coco')
     for name, (folder, config) in RUNS.items():
         train(name, folder, config)
     folders = [draw(name, folder, config) for name, (folder, config) in RUNS.items()]

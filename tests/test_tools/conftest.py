@@ -57,7 +57,7 @@ def mini_coco(tmp_path_factory):
     """The mini set, very small."""
     root = tmp_path_factory.mktemp('data') / 'mini-coco'
     arguments = ['--out', str(root), '--train', '8', '--val', '4', '--size', '64']
-    import_tool('dataset_converters/make_mini_coco').main(arguments)
+    import_tool('dataset_converters/make_mini_dataset').main(['coco', *arguments])
     return root
 
 

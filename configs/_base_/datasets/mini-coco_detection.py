@@ -1,4 +1,4 @@
-# Digits on photographs in COCO layout, made by tools/dataset_converters/make_mini_coco.py
+# Digits on photographs in COCO layout, made by tools/dataset_converters/make_mini_dataset.py
 dataset_type = 'CocoDataset'
 data_root = 'data/mini-coco/'
 metainfo = dict(classes=('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'))

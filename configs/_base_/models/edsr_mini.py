@@ -1,0 +1,16 @@
+# EDSR-baseline (arXiv 1707.02921) for a CPU: 16 residual units as published, of 32 channels instead of 64.
+model = dict(
+    type='BaseEditModel',
+    generator=dict(
+        type='EDSRNet',
+        in_channels=3,
+        out_channels=3,
+        mid_channels=32,
+        num_blocks=16,
+        upscale_factor=2,
+    ),
+    pixel_loss=dict(type='L1Loss', loss_weight=1.0, reduction='mean'),
+    train_cfg=dict(),
+    test_cfg=dict(),
+    data_preprocessor=dict(type='DataPreprocessor', mean=[0.0, 0.0, 0.0], std=[255.0, 255.0, 255.0]),
+)

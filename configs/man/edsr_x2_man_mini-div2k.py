@@ -1,0 +1,9 @@
+_base_ = ['../e2e/edsr_x2_mini-div2k.py', '../_base_/local/man.py']
+model = dict(
+    generator=dict(
+        type='mmlocal.LocalBackbone',
+        arch='EDSRNet',
+        partition=dict(type='Even', num_blocks=4),
+        auxiliary={{_base_.man}},
+    )
+)
