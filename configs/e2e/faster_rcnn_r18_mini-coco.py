@@ -6,3 +6,4 @@ _base_ = [
 ]
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4, max_keep_ckpts=2))
 custom_hooks = [dict(type='mmlocal.PeakMemoryHook')]
+randomness = dict(seed=0)

@@ -7,4 +7,3 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=16, eta_min=1e-5),
 ]
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.001, weight_decay=0.05, fused=True))
-randomness = dict(seed=0)

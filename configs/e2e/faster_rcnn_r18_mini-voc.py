@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/models/faster-rcnn_r18_fpn_mini.py',
+    '../_base_/datasets/mini-voc_detection.py',
+    '../_base_/schedules/schedule_mini.py',
+    'mmdet::_base_/default_runtime.py',
+]
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4, max_keep_ckpts=2))
+custom_hooks = [dict(type='mmlocal.PeakMemoryHook')]
+randomness = dict(seed=0)
