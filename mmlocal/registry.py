@@ -4,10 +4,12 @@ A config names this project's types as `mmlocal.X` and keeps its host's `default
 this file may fail to import: mmengine swallows the error and reports the type as unknown.
 """
 
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -24,9 +26,25 @@ OPTIM_WRAPPERS = Registry(
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
 TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='mmlocal', locations=['mmlocal.engine'])
 
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='mmlocal', locations=['mmlocal.engine']
+)
+# Named by `custom_imports` of the configs that use them, as torchvision takes a second to import.
+DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='mmlocal', locations=['mmlocal.datasets'])
+
 # Functions, looked up by name alone: `partition=dict(type='Even', num_blocks=4)`.
 PARTITIONS = Registry('partition', scope='mmlocal', locations=['mmlocal.blocks'])
 # Unit finders, looked up by the class name of the network that they read.
 UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.blocks'])
 
-__all__ = ['HOOKS', 'LOOPS', 'MODELS', 'OPTIM_WRAPPERS', 'PARTITIONS', 'TRANSFORMS', 'UNIT_FINDERS']
+__all__ = [
+    'DATASETS',
+    'HOOKS',
+    'LOOPS',
+    'MODELS',
+    'OPTIM_WRAPPERS',
+    'PARAM_SCHEDULERS',
+    'PARTITIONS',
+    'TRANSFORMS',
+    'UNIT_FINDERS',
+]

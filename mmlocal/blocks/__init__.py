@@ -1,6 +1,6 @@
 """Cutting a network into blocks, and training each before the next one runs."""
 
-from mmlocal.blocks import families  # noqa: F401  registers the unit finders
+from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
 from mmlocal.blocks.backbone import LocalBackbone
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.place import Later, Place

@@ -1,0 +1,1 @@
+"""Networks that the hosts lack. Each is imported by the configs that use it (`custom_imports`), never by mmlocal."""
