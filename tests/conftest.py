@@ -134,8 +134,10 @@ def detection_batch(size, classes):
 
 def yolo_batch(size, classes):
     """As mmyolo's own collate function has it: boxes of the whole batch, each with its image and label."""
-    corner = torch.rand(8, 2) * size / 2
-    boxes = torch.cat([corner, corner + size / 4 + torch.rand(8, 2) * size / 4], 1)
+    # Of all sizes, as each level takes its own.
+    side = torch.linspace(0.2, 0.95, 8)[:, None] * size
+    corner = torch.rand(8, 2) * (size - side)
+    boxes = torch.cat([corner, corner + side], 1)
     labels = torch.stack([torch.arange(8) % 2, torch.arange(8) % classes], 1)
     samples = dict(bboxes_labels=torch.cat([labels, boxes], 1), img_metas=[dict(batch_input_shape=(size, size))] * 2)
     return dict(inputs=torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8), data_samples=samples)
@@ -224,6 +226,11 @@ def build_from(cfg):
             # Hosts start residual branches at zero, where their weights have no gradient.
             if isinstance(module, _BatchNorm):
                 module.weight.uniform_(0.5, 1.0)
+            if hasattr(module, 'drop_prob'):
+                module.drop_prob = 0.0
+        for p in model.parameters():
+            if not p.any():
+                p.normal_(std=0.01)
     optimizer = SGD(model.parameters(), lr=10.0)  # moves where the norm of all gradients is clipped, too
     kept = {'type': 'OptimWrapper', **cfg.optim_wrapper, 'optimizer': optimizer}
     wrapper = OPTIM_WRAPPERS.build({k: v for k, v in kept.items() if k not in ('paramwise_cfg', 'constructor')})

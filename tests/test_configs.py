@@ -19,7 +19,7 @@ SIZES = {'cifar10': 32, 'svhn': 32, 'mini-digits': 32, 'stl10': 96, 'div2k': 24,
 
 
 def size_of(path):
-    if str(path) == TRAINED_FULLY:
+    if str(path) == TRAINED_FULLY or 'yolov8' in path.stem:  # boxes for every level
         return 512
     return SIZES.get(path.stem.split('_')[-1], 128)
 

@@ -5,7 +5,7 @@ model = dict(
     backbone=dict(
         type='mmlocal.LocalBackbone',
         arch='ResNet',
-        partition=['layer2.2', 'layer3.8', 'layer3.16'],
+        partition=dict(type='Published', num_blocks=4),
         auxiliary={{_base_.man_plus_plus}},
     )
 )

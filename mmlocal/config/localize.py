@@ -79,7 +79,14 @@ def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
         given = one.get('head') or {} if isinstance(one, Mapping) else None
         # What is no dict is for `validate` to refuse.
         if isinstance(given, Mapping) and 'type' not in given:
-            one['head'] = ConfigDict({**derive_head(cfg), **given})
+            one['head'] = _merged(derive_head(cfg), given)
+
+
+def _merged(derived: dict[str, Any], given: Mapping[str, Any]) -> ConfigDict:
+    """What is given over what is derived, dicts inside as in config inheritance."""
+    merged = Config(derived)
+    merged.merge_from_dict(dict(given))
+    return ConfigDict(merged.to_dict())
 
 
 def _swap_wrapper(cfg: Config) -> None:

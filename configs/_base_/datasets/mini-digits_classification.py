@@ -1,9 +1,7 @@
 # Digits on photographs, an image folder a class, made by tools/dataset_converters/make_mini_dataset.py digits
 dataset_type = 'CustomDataset'
 data_root = 'data/mini-digits'
-data_preprocessor = dict(
-    num_classes=10, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
-)
+data_preprocessor = dict(num_classes=10, mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
 # No flips: a mirrored digit is another digit or none.
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -16,9 +16,7 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
-common = dict(
-    type=dataset_type, data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root='VOC2007/')
-)
+common = dict(type=dataset_type, data_root=data_root, metainfo=metainfo, data_prefix=dict(sub_data_root='VOC2007/'))
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

@@ -1,0 +1,8 @@
+# ResNet-110 for images of 32x32 (arXiv 1512.03385, section 4.2).
+custom_imports = dict(imports=['mmlocal.models.cifar_resnet'], allow_failed_imports=False)
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmlocal.CifarResNet', depth=110),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=64, loss=dict(type='CrossEntropyLoss')),
+)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/resnet110_cifar.py',
+    '../_base_/datasets/cifar10_bs1024.py',
+    '../_base_/schedules/cifar_400e.py',
+    'mmpretrain::_base_/default_runtime.py',
+]

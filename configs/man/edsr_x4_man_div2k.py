@@ -1,0 +1,10 @@
+# EDSR-baseline x4 on DIV2K in four blocks of equal numbers of units (an interpretation).
+_base_ = ['../e2e/edsr_x4_div2k.py', '../_base_/local/man.py']
+model = dict(
+    generator=dict(
+        type='mmlocal.LocalBackbone',
+        arch='EDSRNet',
+        partition=dict(type='Even', num_blocks=4),
+        auxiliary={{_base_.man}},
+    )
+)
