@@ -13,6 +13,8 @@ train_pipeline = [
     dict(flip, direction='horizontal'),
     dict(flip, direction='vertical'),
     dict(type='RandomTransposeHW', keys=['img', 'gt'], transpose_ratio=0.5),
+    # Most of the few photographs are grey or nearly so.
+    dict(type='ColorJitter', keys=['img', 'gt'], saturation=0.5, hue=0.5),
     dict(type='PackInputs'),
 ]
 test_pipeline = [dict(image, key='img'), dict(image, key='gt'), dict(type='PackInputs')]
