@@ -9,6 +9,7 @@ from mmengine.registry import METRICS, RUNNERS
 from mmengine.runner import Runner
 
 from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
+from mmlocal.config.data import check_loops
 from mmlocal.errors import ConfigError, Faults
 
 
@@ -64,6 +65,7 @@ def main():
         cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
     faults.report()
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    check_loops(runner, ['test'])
     if args.out:
         runner.test_evaluator.metrics.append(dump_results(args.out))
     runner.test()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from mmlocal.errors import ConfigError, reason
 
-__all__ = ['check_checkpoint', 'check_datasets']
+__all__ = ['check_checkpoint', 'check_datasets', 'loaders_of']
 
 _MINI_CONFIG = 'configs/man/faster_rcnn_r18_man_mini-coco.py'
-_MINI_TOOLS = {'mini-coco': 'tools/dataset_converters/make_mini_coco.py'}
+_MINI_TOOL = 'tools/dataset_converters/make_mini_dataset.py'
+_MINI = 'mini-'
 
 
 def check_datasets(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> None:
@@ -25,16 +27,21 @@ def check_datasets(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> None:
     """
     missing: dict[str, str] = {}
     for split in splits:
-        loader = cfg.get(f'{split}_dataloader')
-        dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
-        for place, path in [
-            *_files(dataset, f'{split}_dataloader.dataset'),
-            *_files(cfg.get(f'{split}_evaluator'), f'{split}_evaluator'),
-        ]:
+        loaders = [_files(loader.get('dataset'), f'{place}.dataset') for place, loader in loaders_of(cfg, split)]
+        for place, path in chain(*loaders, _files(cfg.get(f'{split}_evaluator'), f'{split}_evaluator')):
             if '://' not in path and not os.path.exists(path) and not _inside(path, missing):
                 missing[path] = f'{place} = {path!r} does not exist (looked for {os.path.abspath(path)}). '
     if missing:
         raise ConfigError(*(sentence + _how_to_get(path) for path, sentence in missing.items()))
+
+
+def loaders_of(cfg: Mapping[str, Any], split: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Place and config of the data loaders of a split; a model of restoration may be tested on several."""
+    loaders = cfg.get(f'{split}_dataloader')
+    if isinstance(loaders, Mapping):
+        yield f'{split}_dataloader', loaders
+    for i, loader in enumerate(loaders if isinstance(loaders, (list, tuple)) else ()):
+        yield f'{split}_dataloader[{i}]', loader
 
 
 def _inside(path: str, folders: Mapping[str, str]) -> bool:
@@ -64,11 +71,11 @@ def _files(config: Any, place: str) -> Iterator[tuple[str, str]]:
 
 
 def _how_to_get(path: str) -> str:
-    for name, tool in _MINI_TOOLS.items():
-        parts = Path(path).parts
-        if name in parts:
-            folder = Path(*parts[: parts.index(name) + 1])
-            return f'Make it in seconds: python {tool} --out {folder}'
+    parts = Path(path).parts
+    for i, part in enumerate(parts):
+        if part.startswith(_MINI):
+            folder = Path(*parts[: i + 1])
+            return f'Make it in seconds: python {_MINI_TOOL} {part.removeprefix(_MINI)} --out {folder}'
     return f'docs/datasets.md says where to get it and how to lay it out; {_MINI_CONFIG} runs without it'
 
 

@@ -67,8 +67,10 @@ def _last(heads: Any) -> Mapping[str, Any]:
 
 
 def _fcn_for(decode: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ('num_classes', 'norm_cfg', 'align_corners', 'ignore_index')
+    kept = ('num_classes', 'norm_cfg', 'align_corners', 'ignore_index', 'loss_decode')
     own = {name: copy.deepcopy(decode[name]) for name in kept if name in decode}
+    if not str(own.get('loss_decode', {}).get('type', 'CrossEntropyLoss')).endswith('CrossEntropyLoss'):
+        del own['loss_decode']  # losses of special heads read more than the labels
     channels = min(256, decode.get('channels', 256))
     return dict(type='mmseg.FCNHead', channels=channels, num_convs=1, concat_input=False, dropout_ratio=0.1, **own)
 

@@ -41,6 +41,12 @@ def call(monkeypatch, capsys):
 
 
 @pytest.fixture(scope='session')
+def tool():
+    """A tool as a module: `tool('demo').main()`."""
+    return import_tool
+
+
+@pytest.fixture(scope='session')
 def run():
     """Run a tool as a process of its own."""
     return run_tool
@@ -53,12 +59,24 @@ def run_tool(name, *args):
 
 
 @pytest.fixture(scope='session')
-def mini_coco(tmp_path_factory):
-    """The mini set, very small."""
-    root = tmp_path_factory.mktemp('data') / 'mini-coco'
-    arguments = ['--out', str(root), '--train', '8', '--val', '4', '--size', '64']
-    import_tool('dataset_converters/make_mini_dataset').main(['coco', *arguments])
-    return root
+def make_mini(tmp_path_factory):
+    """Make a mini set of few images of 64x64, once a layout: `make_mini('voc', 8)` gives its folder."""
+    folder = tmp_path_factory.mktemp('data')
+
+    def make(layout, images=8):
+        root = folder / f'mini-{layout}'
+        count = ['--train', str(images), '--val', '4', '--size', '64'] if images else []
+        if not root.exists():
+            import_tool('dataset_converters/make_mini_dataset').main([layout, '--out', str(root), *count])
+        return root
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def mini_coco(make_mini):
+    """The mini set of COCO's layout, very small."""
+    return make_mini('coco')
 
 
 @pytest.fixture(scope='session')

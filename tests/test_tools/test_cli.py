@@ -110,7 +110,7 @@ class TestConfig:
         key = 'train_dataloader.dataset.data_root'
         assert refused('train', local_config, '--cfg-options', f'{key}=data/mini-coco/') == [
             f"{key} = 'data/mini-coco/' does not exist (looked for {tmp_path}/data/mini-coco). "
-            'Make it in seconds: python tools/dataset_converters/make_mini_coco.py --out data/mini-coco',
+            'Make it in seconds: python tools/dataset_converters/make_mini_dataset.py coco --out data/mini-coco',
         ]
 
     def test_file_that_is_no_config(self, refused, tmp_path):

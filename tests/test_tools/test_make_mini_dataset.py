@@ -1,14 +1,10 @@
 """The tool that makes the small datasets: once, whole, and never over what is not its own."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
 from mmlocal.datasets import export_coco
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_mini_dataset.py'
 
 
 def all_bytes(root):
@@ -16,11 +12,8 @@ def all_bytes(root):
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_mini_dataset', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(tool):
+    return tool('dataset_converters/make_mini_dataset')
 
 
 def few(out, *args):

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -57,7 +56,7 @@ class RestorationHead(BaseModule):
         super().__init__()
         total = round(scale * stride)
         widths = [in_channels, *[mid_channels] * num_convs]
-        convs = [ConvModule(before, after, 3, padding=1) for before, after in pairwise(widths)]
+        convs = [nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths)]
         width = widths[-1]
         self.convs = nn.Sequential(*convs, *_upsampling(width, total), nn.Conv2d(width, len(mean), 3, padding=1))
         self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1), persistent=False)

@@ -1,124 +1,90 @@
-"""What can be said about a dataset once it is built: its classes, its files, a few samples."""
+"""What can be said about a dataset that is built: its classes, its files, some of its samples."""
 
 from __future__ import annotations
 
-import copy
 import os
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import mmengine
-import numpy as np
-import torch
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmlocal.config.data.categories import check_categories, check_classes, check_objects
+from mmlocal.config.data.contents import shown
+from mmlocal.config.data.images import paths_of, read_keys
+from mmlocal.config.data.samples import leaves_of, name_samples, read_samples
+from mmlocal.config.data.targets import Targets
+from mmlocal.errors import ConfigError, Faults
 
-from mmlocal.config.data.building import annotation_fault, explain
-from mmlocal.config.data.samples import DataError, leaves_of, name_samples, paths_of, read_keys
-from mmlocal.config.data.targets import Targets, targets_of
-from mmlocal.errors import ConfigError, Faults, nearest, reason
+__all__ = ['check_dataset', 'first_middle_last']
 
-__all__ = ['check_dataset', 'check_loops', 'loaders_of', 'read_samples', 'spread']
-
-# A run looks whether so many of its files are there, spread over the dataset: within a second.
-_LOOKED_AT = 1000
-# An annotation file below this is read a second time for the names of its categories.
-_READ_TWICE_BYTES = 32 * 2**20
-_SHOWN = 5
-
-
-def loaders_of(cfg: Mapping[str, Any], split: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Place and config of the data loaders of a split; hosts of restoration have several for a test."""
-    loaders = cfg.get(f'{split}_dataloader')
-    if isinstance(loaders, Mapping):
-        yield f'{split}_dataloader', loaders
-    for i, loader in enumerate(loaders if isinstance(loaders, (list, tuple)) else ()):
-        yield f'{split}_dataloader[{i}]', loader
-
-
-def check_loops(runner: Runner, splits: Iterable[str]) -> None:
-    """Build the loops of a runner, and look at their data.
-
-    The runner keeps the loops, so that every dataset is built once, as in a run without this. From
-    here on a sample that cannot be read raises a `DataError`.
-
-    Raises:
-        ConfigError: with all that was found.
-    """
-    faults, targets = Faults(), targets_of(runner.cfg)
-    for split in splits:
-        with faults.under():
-            for place, loader in _loaders(runner, split):
-                with faults.under():
-                    check_dataset(loader.dataset, f'{place}.dataset', targets, labelled=split == 'train')
-                if split == 'train' and not len(loader) and isinstance(runner.train_loop, EpochBasedTrainLoop):
-                    faults.found.append(f'{place} gives no batch: {len(loader.dataset)} images are less than one')
-    faults.report()
-
-
-def _loaders(runner: Runner, split: str) -> list[tuple[str, Any]]:
-    """Place and data loader of what the loop of a split reads, none where the runner has no such loop."""
-    configs = list(loaders_of(runner.cfg, split))
-    try:
-        loop = getattr(runner, f'{split}_loop')
-    except ConfigError:
-        raise
-    except Exception:  # what a dataset, an evaluator or a sampler cannot be built with
-        _explain_loop(runner.cfg, split, configs)
-        raise
-    if loop is None:
-        return []
-    loaders = getattr(loop, 'dataloaders', None) or [loop.dataloader]
-    return [(place, loader) for (place, _), loader in zip(configs, loaders, strict=True)]
-
-
-def _explain_loop(cfg: Mapping[str, Any], split: str, configs: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    faults = Faults()
-    for place, config in configs:
-        with faults.under():
-            explain(config.get('dataset'), f'{place}.dataset')
-    faults.report()
-    evaluators = cfg.get(f'{split}_evaluator')
-    for one in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
-        path = one.get('ann_file') if isinstance(one, Mapping) else None
-        fault = annotation_fault(path or '')
-        if fault:
-            raise ConfigError(f'{split}_evaluator.ann_file = {path!r} {fault}')
+# A run looks whether so many samples have their files, spread over the dataset: on a local disk 0.1 s.
+_LOOKED_AT = 5000
 
 
 def check_dataset(
-    dataset: Any, place: str, targets: Targets, labelled: bool = False, indices: Sequence[int] | None = None
-) -> None:
-    """Look at classes, files and samples of a dataset; afterwards its samples raise a `DataError` by themselves.
+    dataset: Any, place: str, targets: Targets, to_train: bool = False, indices: Sequence[int] | None = None
+) -> Any:
+    """Look at a dataset; from here on, a sample of it that is wrong raises a `DataError`.
 
     Args:
-        dataset: built, with whatever wrappers.
+        dataset: built, with whatever wrappers it has.
         place: where it is in the config.
         targets: what the model is made for.
-        labelled: whether it has to have objects, as one to train on.
-        indices: samples to read; without, the first, the middle and the last, and only some of the
-            files are looked for.
+        to_train: whether it has to have objects.
+        indices: samples to read, if no file is missing. Without, as before a run: the first, the middle
+            and the last, and of a large dataset not all files are looked for.
+
+    Returns:
+        The first of the samples.
 
     Raises:
         ConfigError: with all that was found.
     """
-    faults, thorough = Faults(), indices is not None
-    for leaf, where in leaves_of(dataset, place):
+    faults, missing, thorough = Faults(), Faults(), indices is not None
+    leaves = list(leaves_of(dataset, place))
+    for leaf, where in leaves:
         with faults.under(where):
-            _check_categories(leaf, thorough)
-        with faults.under(where):
-            _check_files(leaf, None if thorough else _LOOKED_AT)
-        if labelled:
-            with faults.under(where):
-                _check_objects(leaf)
-    missing = bool(faults.found)
+            check_categories(leaf, thorough)
+        with missing.under(where):
+            _check_files(leaf, len(leaf) if thorough else _LOOKED_AT)
+    if to_train:
+        faults.add('', _without_objects(leaves))
     with faults.under():
-        _check_classes(dataset, place, targets)
-    name_samples(dataset, place, targets if not faults.found else Targets())
-    if not missing:
-        read = indices if indices is not None else sorted({0, len(dataset) // 2, len(dataset) - 1})
-        with faults.under():
-            read_samples(dataset, place, read)
-    name_samples(dataset, place, targets)
+        check_classes(dataset, place, targets)
+    # Labels are no fault of a sample where the classes are one of the whole dataset.
+    name_samples(dataset, place, Targets(scale=targets.scale) if faults.found else targets)
+    sample = None
+    with faults.under():
+        missing.report()
+        sample = read_samples(dataset, place, first_middle_last(dataset) if indices is None else indices)
     faults.report()
+    return sample
+
+
+def first_middle_last(dataset: Any) -> list[int]:
+    """Indices of up to three samples."""
+    return sorted({0, len(dataset) // 2, len(dataset) - 1})
+
+
+def _without_objects(leaves: Sequence[tuple[Any, str]]) -> list[str]:
+    """What is said of datasets without an object; nothing where another one has some, as with unlabelled images."""
+    faults = Faults()
+    for leaf, where in leaves:
+        with faults.under(where):
+            check_objects(leaf, (leaf.get_data_info(i) for i in range(len(leaf))))
+    return faults.found if len(faults.found) == len(leaves) else []
+
+
+def _check_files(dataset: Any, at_most: int) -> None:
+    """Look whether the files are there that the first transforms open.
+
+    Raises:
+        ConfigError: that counts and names those that are not.
+    """
+    keys, size = read_keys(dataset), len(dataset)
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    if any(getattr(one, name, None) for one in transforms for name in ('backend_args', 'file_client_args')):
+        return
+    step = -(-size // at_most) if size else 1
+    paths = [path for i in range(0, size, step) for _, path in paths_of(dataset.get_data_info(i), keys)]
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        raise ConfigError(f' lacks {len(missing)} of the {len(paths)} files looked for: {shown(missing)}')

@@ -20,6 +20,10 @@ _LABELS = {
     'auxiliary_head': '',
     'head': 'gt_label',
 }
+# Models that are told the names of the classes take any number of them.
+_READS_NAMES = ('language_model', 'text_encoder')
+# Finds the borders between classes: two of its own.
+_OWN_CLASSES = ('STDCHead',)
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,7 @@ class Targets:
 def targets_of(cfg: Mapping[str, Any]) -> Targets:
     """Read off what the model of `cfg` is made for."""
     model = cfg.get('model')
-    # A model that reads the names of the classes takes any number of them.
-    if not isinstance(model, Mapping) or 'language_model' in model:
+    if not isinstance(model, Mapping) or any(name in model for name in _READS_NAMES):
         return Targets()
     heads = {name: model[name] for name in _LABELS if model.get(name)}
     classes = dict(_num_classes(heads, 'model'))
@@ -68,7 +71,7 @@ def _num_classes(config: Any, place: str) -> Iterator[tuple[str, int]]:
     if isinstance(config, (list, tuple)):
         for i, one in enumerate(config):
             yield from _num_classes(one, f'{place}[{i}]')
-    elif isinstance(config, Mapping):
+    elif isinstance(config, Mapping) and str(config.get('type')).split('.')[-1] not in _OWN_CLASSES:
         if isinstance(config.get('num_classes'), int):
             yield f'{place}.num_classes', config['num_classes']
         for name in (*_LABELS, 'head_module'):
