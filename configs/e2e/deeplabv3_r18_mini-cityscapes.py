@@ -15,3 +15,8 @@ default_hooks = dict(
 log_processor = dict(by_epoch=True)
 custom_hooks = [dict(type='mmlocal.PeakMemoryHook')]
 randomness = dict(seed=0)
+train_cfg = dict(max_epochs=12, val_interval=2)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=12, eta_min=1e-5),
+]

@@ -23,7 +23,7 @@ common = dict(
     seg_map_suffix='_gtFine_labelTrainIds.png',
 )
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,

@@ -22,7 +22,7 @@ class RestorationHead(BaseModule):
     """3x3 convolutions, pixel shuffle to the host's scale, a 3x3 convolution to an image, a pixel loss.
 
     Source: the feature bank paper's early prototype (arXiv 2406.00446, released code for EDSR: three
-    convolutions, upsampling, a convolution, the mean added). The activations are an interpretation.
+    convolutions, upsampling, a convolution, the mean added; no activations).
 
     Args:
         in_channels: channels of the feature; filled in from the bridge.
@@ -32,8 +32,6 @@ class RestorationHead(BaseModule):
         num_convs: convolutions before the upsampling.
         mid_channels: their width, and that of the upsampling.
         mean: of the images, one value a channel; added to what the convolutions put out.
-        interpolated: add the input, enlarged by bilinear interpolation, instead of the mean, so that the
-            block learns what interpolation lacks (an interpretation).
 
     Raises:
         ConfigError: if the upsampling is by neither 3 nor a power of 2.
@@ -51,7 +49,6 @@ class RestorationHead(BaseModule):
         num_convs: int = 3,
         mid_channels: int = 64,
         mean: Sequence[float] = (0.4488, 0.4371, 0.4040),
-        interpolated: bool = False,
     ) -> None:
         super().__init__()
         total = round(scale * stride)
@@ -60,23 +57,17 @@ class RestorationHead(BaseModule):
         width = widths[-1]
         self.convs = nn.Sequential(*convs, *_upsampling(width, total), nn.Conv2d(width, len(mean), 3, padding=1))
         self.register_buffer('mean', torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.interpolated = interpolated
         self.pixel_loss = MODELS.build(dict(pixel_loss))
         self.description = f'{num_convs} convolutions and pixel shuffle to x{total}'
 
     def forward(self, feature: Tensor) -> Tensor:
         """From (N, C, H, W) to the image (N, 3, H * stride * scale, W * stride * scale)."""
-        image: Tensor = self.convs(feature)
-        return image if self.interpolated else image + self.mean
+        image: Tensor = self.convs(feature) + self.mean
+        return image
 
     def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> dict[str, Any]:
         """The pixel loss against `data_samples.gt_img`; `inputs` are not used."""
         target = data_samples.gt_img
-        if self.interpolated:
-            small = inputs['img'] if isinstance(inputs, Mapping) else inputs
-            larger = nn.functional.interpolate(small, target.shape[-2:], mode='bilinear')
-            image = self(feature) + larger
-            return dict(loss_pixel=self.pixel_loss(image, target))
         # A network may have padded its input (SwinIR), at the right and at the bottom.
         image = self(feature)[..., : target.shape[-2], : target.shape[-1]]
         return dict(loss_pixel=self.pixel_loss(image, target))
