@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/models/deeplabv3_r18-d8_mini.py',
+    '../_base_/models/deeplabv3_r18-d16_mini.py',
     '../_base_/datasets/mini-cityscapes_segmentation.py',
     '../_base_/schedules/schedule_mini.py',
     'mmseg::_base_/default_runtime.py',
@@ -15,8 +15,8 @@ default_hooks = dict(
 log_processor = dict(by_epoch=True)
 custom_hooks = [dict(type='mmlocal.PeakMemoryHook')]
 randomness = dict(seed=0)
-train_cfg = dict(max_epochs=12, val_interval=2)
+train_cfg = dict(max_epochs=20, val_interval=4)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=12, eta_min=1e-5),
+    dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=20, eta_min=1e-5),
 ]

@@ -10,7 +10,6 @@ palette += [[250, 170, 30], [220, 220, 0], [107, 142, 35], [152, 251, 152], [70,
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(128, 128), ratio_range=(0.8, 1.25), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(128, 128)),
     dict(type='PackSegInputs'),
 ]
@@ -23,7 +22,7 @@ common = dict(
     seg_map_suffix='_gtFine_labelTrainIds.png',
 )
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
