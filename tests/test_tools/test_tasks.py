@@ -77,7 +77,7 @@ TASKS = {
         'accuracy/top1',
         'digits',
         64,
-        ('val_dataloader.dataset.data_prefix=train', *by_epoch(12), 'train_dataloader.batch_size=16'),
+        ('val_dataloader.dataset.data_prefix=train', *by_epoch(30), 'train_dataloader.batch_size=16'),
     ),
     'super-resolution': Task(
         'edsr_x2_mini-div2k',
