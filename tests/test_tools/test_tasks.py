@@ -68,7 +68,7 @@ TASKS = {
         (
             'val_dataloader.dataset.data_prefix.img_path=leftImg8bit/train',
             'val_dataloader.dataset.data_prefix.seg_map_path=gtFine/train',
-            'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+            'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
             *by_epoch(20),
         ),
     ),
