@@ -40,7 +40,6 @@ TASKS = {
     task.name: task
     for task in (
         Task('detection', 'faster_rcnn_r18_man_mini-coco', 'faster_rcnn_r18_mini-coco', 'coco/bbox_mAP', 'bbox mAP'),
-        Task('detection-voc', 'faster_rcnn_r18_man_mini-voc', 'faster_rcnn_r18_mini-voc', 'pascal_voc/mAP', 'VOC mAP'),
         Task(
             'segmentation',
             'deeplabv3_r18_man_mini-cityscapes',
