@@ -7,5 +7,3 @@ model = dict(
         auxiliary={{_base_.man}},
     )
 )
-# The best of 0.001, 0.002 and 0.004; end to end it is 0.002.
-optim_wrapper = dict(optimizer=dict(lr=0.004))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -63,11 +64,28 @@ class ExactResumeHook(Hook):
 
 @TRANSFORMS.register_module()
 class SeedSample:
-    """First transform of a training pipeline: seeds what follows by seed, epoch and sample."""
+    """First transform of a training pipeline: seeds what follows by seed, epoch, sample, and its visit in the epoch.
+
+    A repeated dataset, or a loop by iterations, for which a whole training is one epoch, asks for a sample
+    again and again: each visit draws anew.
+
+    Note:
+        Visits are counted in each worker. A resumed run hands the batches that it passes over to the same
+        workers again, so the counts are those of the first run.
+    """
+
+    def __init__(self) -> None:
+        self._visits: Counter[int] = Counter()
+        self._run: list[int] = []
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Return `results` as they are."""
-        seed_all(*_RUN.tolist(), results.get('sample_idx', 0))
+        run, sample = _RUN.tolist(), results.get('sample_idx', 0)
+        if run != self._run:
+            self._run = run
+            self._visits.clear()
+        seed_all(*run, sample, self._visits[sample])
+        self._visits[sample] += 1
         return results
 
 
