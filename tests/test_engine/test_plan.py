@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from torch import nn
 from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, PlanHook
@@ -44,6 +45,20 @@ def test_figures_of_the_plan(make_host):
     assert blocks[-1].auxiliary is None
     # Activations shrink with the resolution of the blocks.
     assert blocks[0].bytes_per_pixel > blocks[1].bytes_per_pixel > blocks[2].bytes_per_pixel > 0
+
+
+class AuxiliaryHead(nn.Module):
+    def __init__(self, in_index):
+        super().__init__()
+        self.in_index = in_index
+
+
+def test_the_hosts_own_auxiliary_heads_are_named(make_host):
+    host = make_host(partition=CUTS)
+    host.auxiliary_head = nn.ModuleList([AuxiliaryHead(1), AuxiliaryHead([0, 3])])
+    of_a_block, of_the_end = plan_text(host.backbone, 'joint', host).split('\n')[-2:]
+    assert of_a_block == "  the host's own auxiliary_head: AuxiliaryHead on layer2.1, which block2 does not hear"
+    assert of_the_end.endswith('AuxiliaryHead on layer1.1, layer4.1, which block1 does not hear')
 
 
 def test_measuring_changes_nothing(make_host, man_auxiliary):
