@@ -108,7 +108,7 @@ def plan_text(backbone: LocalBackbone, step_policy: str, model: nn.Module | None
     lines = [f'Local learning of {backbone.name} in {len(blocks)} blocks; {reach}; optimizer steps: {step_policy}']
     width = max(len(block.units) for block in blocks)
     for block in blocks:
-        trainer = "the model's own neck and heads (not in this line's bytes)"
+        trainer = "the rest of the model, by its own loss (not in this line's bytes)"
         if block.auxiliary is not None:
             trainer = f'auxiliary of {block.auxiliary_parameters / 1e6:.2f} M: {block.auxiliary}'
         lines.append(
@@ -127,8 +127,8 @@ def _detached(backbone: LocalBackbone) -> list[str]:
     early = [name for name in backbone.probe.handed_out if name not in silent]
     if early:
         lines.append(
-            f'  detached: the neck and heads learn from what they read of {", ".join(early)}, '
-            'but those blocks do not hear their loss'
+            f'  detached: the rest of the model learns from what it reads of {", ".join(early)}, '
+            'but those blocks do not hear its loss'
         )
     return lines
 

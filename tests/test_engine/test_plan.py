@@ -32,9 +32,9 @@ def test_one_line_a_block_and_what_is_detached(make_host, man_auxiliary, caplog)
     )
     assert [line.split()[0] for line in blocks] == ['block1', 'block2', 'block3']
     assert blocks[0].endswith('scaled momentum of layer2.0, test head')
-    assert "the model's own neck and heads" in blocks[2]
+    assert 'the rest of the model, by its own loss' in blocks[2]
     assert frozen == '  frozen: stem'
-    assert 'layer1.1, layer2.1, but those blocks do not hear their loss' in detached
+    assert 'layer1.1, layer2.1, but those blocks do not hear its loss' in detached
 
 
 def test_figures_of_the_plan(make_host):
