@@ -1,6 +1,7 @@
 """Every network family: cut, trained in isolation, loaded from and published to the stock network."""
 
 import copy
+from importlib import import_module
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from mmlocal.registry import MODELS
 SR = dict(in_channels=3, out_channels=3, mid_channels=8, upscale_factor=2)
 SWINIR = dict(upscale=2, window_size=8, depths=[2] * 4, embed_dim=12, num_heads=[2] * 4, mlp_ratio=2)
 TINY = dict(embed_dims=12, depths=[2, 2, 2, 2], num_heads=[1, 1, 2, 2])
-# Host, network, side of the images, units, and three cuts that a stage or a skip makes interesting.
+# A type may be followed by a size. Then: host, network, side of the images, units, and three cuts that a stage or a
+# skip makes interesting.
 FAMILIES = {
     'ResNet': ('mmdet', dict(depth=18, base_channels=8), 64, 9, ['layer1.0', 'layer2.1', 'layer3.1']),
     'ResNeXt': (
@@ -64,7 +66,10 @@ FAMILIES = {
         10,
         ['stem', 'stage3.0', 'stage3.1'],
     ),
-    'EDSRNet': ('mmagic', dict(SR, num_blocks=16), 16, 17, ['stem', 'body.3', 'body.9']),
+    'mmlocal.CifarResNet 32': ('mmpretrain', dict(depth=32), 16, 16, ['stem', 'layer1.4', 'layer2.2']),
+    'mmlocal.CifarResNet 110': ('mmpretrain', dict(depth=110), 16, 55, ['layer1.3', 'layer2.17', 'layer3.8']),
+    'EDSRNet 16': ('mmagic', dict(SR, num_blocks=16), 16, 17, ['stem', 'body.3', 'body.9']),
+    'EDSRNet 32': ('mmagic', dict(SR, num_blocks=32, res_scale=0.1), 16, 33, ['body.7', 'body.15', 'body.23']),
     'MSRResNet': ('mmagic', dict(SR, num_blocks=4), 16, 4, ['trunk_net.0', 'trunk_net.1', 'trunk_net.2']),
     'RRDBNet': ('mmagic', dict(SR, num_blocks=4, growth_channels=4), 16, 5, ['body.0', 'body.1', 'body.2']),
     'SwinIRNet': (
@@ -98,7 +103,9 @@ def family(request):
     scope, arguments, size, units, cuts = FAMILIES[request.param]
     if scope in ('mmagic', 'mmyolo'):
         import_host(scope)
-    network = dict(type=request.param, **copy.deepcopy(arguments))
+    if request.param.startswith('mmlocal'):
+        import_module('mmlocal.models.cifar_resnet')
+    network = dict(type=request.param.split()[0], **copy.deepcopy(arguments))
     with DefaultScope.overwrite_default_scope(scope):
         yield Family(network, torch.randn(2, 3, size, size, dtype=torch.float64), units, cuts)
 
