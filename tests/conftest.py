@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import OPTIM_WRAPPERS, DefaultScope
+from mmengine.runner import set_random_seed
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
@@ -210,6 +211,7 @@ def build_from(cfg):
     The model is as the runner would build it, from random weights; its branches do something from the
     start, and its optimizer takes large steps.
     """
+    set_random_seed(0)
     import_hosts(cfg)
     cfg = localize(cfg)
     cfg.model.pop('pretrained', None)
@@ -231,7 +233,7 @@ def build_from(cfg):
         for p in model.parameters():
             if not p.any():
                 p.normal_(std=0.01)
-    optimizer = SGD(model.parameters(), lr=10.0)  # moves where the norm of all gradients is clipped, too
+    optimizer = SGD(model.parameters(), lr=1e6)  # one step: the smallest gradient is to show
     kept = {'type': 'OptimWrapper', **cfg.optim_wrapper, 'optimizer': optimizer}
     wrapper = OPTIM_WRAPPERS.build({k: v for k, v in kept.items() if k not in ('paramwise_cfg', 'constructor')})
 

@@ -22,7 +22,9 @@ def test_sized_tokens_are_laid_out_row_by_row():
 
 
 @pytest.mark.parametrize(
-    ('layout', 'read'), [('class token first', lambda t: t[:, 0]), ('tokens', lambda t: t.mean(1))], ids=str
+    ('layout', 'read'),
+    [('class token first', lambda t: t[:, 0]), ('tokens', lambda t: t.mean(1))],
+    ids=['class token first', 'tokens'],
 )
 def test_other_tokens_are_one_normed_pixel(layout, read):
     tokens = torch.randn(2, 7, 3)

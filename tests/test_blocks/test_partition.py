@@ -41,7 +41,7 @@ def test_more_blocks_than_units(num_blocks):
 def test_names_and_types():
     assert find_cuts(['layer1.0'], R18) == ['layer1.0']
     assert find_cuts(dict(type='Even', num_blocks=2), R18) == ['layer2.1']
-    with pytest.raises(ConfigError, match=r"'Evn' is not a partition \(Even, Stage\). Did you mean 'Even'\?"):
+    with pytest.raises(ConfigError, match=r"'Evn' is not a partition .*Did you mean 'Even'\?"):
         find_cuts(dict(type='Evn', num_blocks=2), R18)
 
 

@@ -1,5 +1,7 @@
 """The VOC layout, read back by the stock dataset and metric."""
 
+import xml.etree.ElementTree as ElementTree
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
@@ -62,6 +64,14 @@ def test_the_stock_dataset_reads_boxes_and_labels(root, scenes, split, image_set
 def test_the_splits_share_no_name(root):
     names = [{info['img_id'] for info in map(stock(root, s).get_data_info, range(COUNT))} for s in ('trainval', 'test')]
     assert not names[0] & names[1]
+
+
+def test_what_the_border_cuts_is_truncated(root, scenes):
+    """The stock dataset does not read this mark, other readers of VOC do."""
+    files = sorted((root / 'VOC2007' / 'Annotations').glob('0*.xml'))
+    marks = [[mark.text for mark in ElementTree.parse(file).iterfind('object/truncated')] for file in files]
+    assert marks == [[str(int(item.truncated)) for item in scene.objects] for scene in scenes['train']]
+    assert {'0', '1'} == {mark for listed in marks for mark in listed}
 
 
 def test_perfect_predictions_have_a_map_of_one(root):

@@ -104,6 +104,24 @@ def test_every_layout(tool, tmp_path, capsys, layout):
     assert capsys.readouterr().out.startswith(f'{tmp_path / "mini"}: ')
 
 
+@pytest.mark.parametrize('layout', ['voc', 'cityscapes', 'digits'])
+def test_the_same_seed_gives_the_same_bytes(tool, tmp_path, layout):
+    made = []
+    for name, seed in (('first', '0'), ('second', '0'), ('other', '1')):
+        tool.main([layout, *few(tmp_path / name)[1:], '--seed', seed])
+        made.append(all_bytes(tmp_path / name))
+        made[-1].pop('mini.json')  # holds the seed itself
+    assert made[0] == made[1] != made[2]
+
+
+def test_the_stamp_of_coco_is_that_of_before_there_were_layouts(tool, tmp_path):
+    """Sets that were made then are accepted."""
+    tool.main(few(tmp_path / 'mini'))
+    stamp = json.loads((tmp_path / 'mini' / 'mini.json').read_text())
+    arguments = {'seed', 'train', 'val', 'size'}
+    assert set(stamp) == {'dataset', *arguments, 'numpy', 'scikit-image', 'scikit-learn', 'opencv', 'pillow'}
+
+
 def test_one_folder_is_for_one_layout(tool, tmp_path, capsys):
     assert '--out is for one layout' in error_of(tool, capsys, ['coco', 'voc', '--out', str(tmp_path / 'mini')])
 
