@@ -14,7 +14,7 @@ LAYOUTS = {
     'faster_rcnn_r18_mini-coco': ['CocoDataset', '2', '5 objects, 10 classes', '3x128x128'],
     'faster_rcnn_r18_mini-voc': ['VOCDataset', '2', '5 objects, 10 classes', '3x128x128'],
     'deeplabv3_r18_mini-cityscapes': ['BaseSegDataset', '2', '11 classes', '3x128x128'],
-    'resnet18_mini-digits': ['CustomDataset', '2', '10 classes', '3x32x32'],
+    'resnet32_mini-digits': ['CustomDataset', '2', '10 classes', '3x32x32'],
     'edsr_x2_mini-div2k': ['BasicImageDataset', '4', '', '3x126x192 to 3x252x384'],
 }
 
@@ -79,7 +79,7 @@ def test_every_broken_image_is_told(check, tmp_path, mini_sets):
     broken = sorted((tmp_path / 'data' / 'mini-digits' / 'train').glob('*/*.png'))[1:3]
     for path in broken:
         path.write_text('no image')
-    config = CONFIGS / 'e2e' / 'resnet18_mini-digits.py'
+    config = CONFIGS / 'e2e' / 'resnet32_mini-digits.py'
     code, _, faults = check(tmp_path, config, '--all')
     assert code == 2
     assert [fault.split("'")[1] for fault in faults] == [str(path.relative_to(tmp_path)) for path in broken]

@@ -73,7 +73,7 @@ TASKS = {
         ),
     ),
     'classification': Task(
-        'resnet18_mini-digits',
+        'resnet32_mini-digits',
         'accuracy/top1',
         'digits',
         64,

@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/models/resnet18_mini.py',
+    '../_base_/models/resnet32_cifar.py',
     '../_base_/datasets/mini-digits_classification.py',
     '../_base_/schedules/schedule_mini.py',
     'mmpretrain::_base_/default_runtime.py',
