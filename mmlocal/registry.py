@@ -34,10 +34,13 @@ DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='mmlocal', locati
 
 # Functions, looked up by name alone: `partition=dict(type='Even', num_blocks=4)`.
 PARTITIONS = Registry('partition', scope='mmlocal', locations=['mmlocal.blocks'])
+# Functions that choose the units that an auxiliary copies: `units=dict(type='Next')`.
+CHOICES = Registry('choice of units', scope='mmlocal', locations=['mmlocal.auxiliaries'])
 # Unit finders, looked up by the class name of the network that they read.
 UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.blocks'])
 
 __all__ = [
+    'CHOICES',
     'DATASETS',
     'HOOKS',
     'LOOPS',

@@ -4,12 +4,11 @@ _base_ = [
     'mmseg::deeplabv3/deeplabv3_r101-d8_4xb2-40k_cityscapes-512x1024.py',
     '../_base_/local/man_plus_plus.py',
 ]
-man_plus_plus = _base_.man_plus_plus
 model = dict(
     backbone=dict(
         type='mmlocal.LocalBackbone',
         arch='ResNetV1c',
         partition=['layer3.12'],
-        auxiliary=dict(man_plus_plus, head=dict(decode_head=dict(channels=512))),
+        auxiliary=dict(_base_.man_plus_plus.auxiliary, head=dict(decode_head=dict(channels=512))),
     )
 )

@@ -4,6 +4,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNetV1c',
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

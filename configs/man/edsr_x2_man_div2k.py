@@ -5,6 +5,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='EDSRNet',
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

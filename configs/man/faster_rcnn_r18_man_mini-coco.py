@@ -4,6 +4,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNet',
         partition=dict(type='Stage'),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

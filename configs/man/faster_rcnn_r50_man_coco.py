@@ -7,6 +7,6 @@ model = dict(
         # The host freezes stem and stage 1; the units behind them are divided:
         # layer2 | first half of layer3 | second half of layer3 | layer4 with neck and heads.
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

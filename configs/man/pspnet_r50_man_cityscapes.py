@@ -8,6 +8,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNetV1c',
         partition=dict(type='Stage'),
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

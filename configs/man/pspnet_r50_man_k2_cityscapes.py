@@ -8,6 +8,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNetV1c',
         partition=['layer3.2'],
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

@@ -6,6 +6,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNet',
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

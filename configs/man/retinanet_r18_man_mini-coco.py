@@ -4,6 +4,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='ResNet',
         partition=dict(type='Stage'),
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

@@ -1,7 +1,6 @@
 # RetinaNet R50-FPN on COCO 2017 as MAN++ trains it (arXiv 2507.16279, released code): stem and stage 1,
 # stage 2, stage 3, stage 4 with neck and heads; nothing frozen, batch statistics, light local heads.
 _base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/local/man_plus_plus.py']
-man_plus_plus = _base_.man_plus_plus
 model = dict(
     backbone=dict(
         type='mmlocal.LocalBackbone',
@@ -11,9 +10,9 @@ model = dict(
         norm_eval=False,
         # One level each, but the last auxiliary has stride 32, 64 and 128.
         auxiliary=[
-            man_plus_plus,
-            man_plus_plus,
-            dict(man_plus_plus, head=dict(num_levels=3)),
+            _base_.man_plus_plus.auxiliary,
+            _base_.man_plus_plus.auxiliary,
+            dict(_base_.man_plus_plus.auxiliary, head=dict(num_levels=3)),
         ],
     )
 )

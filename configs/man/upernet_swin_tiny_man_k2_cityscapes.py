@@ -5,6 +5,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='SwinTransformer',
         partition=['stages.2.2'],
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

@@ -7,6 +7,6 @@ model = dict(
         # The network has an `arch` of its own, which this replaces.
         arch=dict(_delete_=True, type='VisionTransformer', arch='deit-small'),
         partition=['layers.2', 'layers.5', 'layers.8'],
-        auxiliary={{_base_.man_plus_plus}},
+        **_base_.man_plus_plus,
     )
 )

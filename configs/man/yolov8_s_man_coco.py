@@ -7,6 +7,6 @@ model = dict(
         # The network has an `arch` of its own, which this replaces.
         arch=dict(_delete_=True, type='YOLOv8CSPDarknet', arch='P5'),
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

@@ -6,6 +6,6 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch='CSPDarknet',
         partition=dict(type='Even', num_blocks=4),
-        auxiliary={{_base_.man}},
+        **_base_.man,
     )
 )

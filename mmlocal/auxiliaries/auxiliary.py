@@ -1,50 +1,59 @@
-"""What trains a block: a bridge from its output, and a task head with the losses."""
+"""What trains a block: a bridge from its output, a task head with the losses, and further terms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
 from mmlocal.auxiliaries.reader import Reader
-from mmlocal.blocks import Place, separate
+from mmlocal.blocks import Batch, Place, separate
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
 __all__ = ['Auxiliary']
 
 _IDENTITY = dict(type='mmlocal.IdentityBridge')
+Weight = float | Sequence[float]
 
 
 @MODELS.register_module()
 class Auxiliary(BaseModule):
-    """Bridge, then head: `losses = head.loss(bridge(feature), inputs, data_samples)`.
+    """Bridge, merge with the feature bank, head: `losses = head.loss(merge(bridge(feature), bank), …)`, and terms.
 
     Heads read maps (N, C, H, W). Tokens with a map size are laid out as one; of tokens without, the class
-    token or their mean is read as a map of one pixel (`Reader`).
+    token or their mean is read as a map of one pixel (`Reader`). Terms read what the bridge puts out.
 
     Args:
         place: the boundary; given by `LocalBackbone`.
         head: config of a local head. `localize` derives it from the host where a config has none.
         bridge: config of a bridge; none hands the block's output to the head.
-        loss_weight: factor of all of its losses.
+        merge: config of what joins the bridge's outputs with the feature bank; none where there is no bank.
+        terms: configs of further losses, by the name that they have in the logs.
+        loss_weight: factor of the head's losses. A pair is interpolated from the first boundary to the last, here
+            and in the terms.
 
     Raises:
-        ConfigError: if the head is missing, or bridge or head do not fit.
+        ConfigError: if the head is missing, or bridge, merge, head or a term do not fit.
     """
+
+    passed_on = 1.0
 
     def __init__(
         self,
         place: Place,
         head: Mapping[str, Any] | None = None,
         bridge: Mapping[str, Any] | None = None,
-        loss_weight: float = 1.0,
+        merge: Mapping[str, Any] | None = None,
+        terms: Mapping[str, Mapping[str, Any]] | None = None,
+        loss_weight: Weight = 1.0,
     ) -> None:
         super().__init__()
         self.name = place.block
-        self.loss_weight = loss_weight
+        self.place = place.cut
+        self.loss_weight = place.between(loss_weight)
         faults = Faults()
         if head is None:
             faults.found.append(
@@ -52,54 +61,109 @@ class Auxiliary(BaseModule):
             )
         with faults.under('bridge'):
             self.bridge = MODELS.build(dict(bridge or _IDENTITY), default_args=dict(place=place))
-        if head is not None and hasattr(self, 'bridge'):
-            with faults.under('head'):
-                self.head = self._build_head(head, place)
+        self.merge = None
+        if merge and hasattr(self, 'bridge'):
+            with faults.under('merge'):
+                self.merge = MODELS.build(dict(merge), default_args=dict(place=place, shapes=self.bridge.shapes))
+        if hasattr(self, 'bridge'):
+            self.reader = Reader(self.bridge.shape)
+            if head is not None:
+                with faults.under('head'):
+                    self.head = self._build_head(head)
+            self._build_terms(terms or {}, place, faults)
         faults.report()
 
-    def _build_head(self, head: Mapping[str, Any], place: Place) -> Any:
-        shape = self.bridge.shape
+    def _build_head(self, head: Mapping[str, Any]) -> Any:
+        shape = self.bridge.shape if self.merge is None else self.merge.shape
         given = head.get('in_channels', shape.channels)
         if given != shape.channels:
             raise ConfigError(
-                f'in_channels = {given}, but what reaches the head of {place.block} (behind {place.cut!r}, '
+                f'in_channels = {given}, but what reaches the head of {self.name} (behind {self.place!r}, '
                 f'{self.bridge.description}) has {shape.channels} channels'
             )
-        self.reader = Reader(shape)
-        built = MODELS.build(dict(head), default_args=dict(in_channels=shape.channels, stride=shape.stride))
-        if getattr(built, 'needs_map', False) and not shape.is_map:
+        given_args = dict(in_channels=shape.channels, stride=shape.stride)
+        strides = getattr(self.merge, 'strides', None)
+        built = MODELS.build(dict(head), default_args=given_args | (dict(strides=strides) if strides else {}))
+        self._refuse_tokens(built, shape.is_map, head)
+        return built
+
+    def _build_terms(self, terms: Mapping[str, Mapping[str, Any]], place: Place, faults: Faults) -> None:
+        shape, built = self.bridge.shape, {}
+        self.term_weights = {}
+        for name, config in terms.items():
+            with faults.under(f'terms.{name}'):
+                given = dict(in_channels=shape.channels, stride=shape.stride)
+                built[name] = MODELS.build(dict(config), default_args=given)
+                self._refuse_tokens(built[name], shape.is_map, config)
+                self.term_weights[name] = place.between(built[name].loss_weight)
+        self.terms = ModuleDict(built)
+
+    def _refuse_tokens(self, built: Any, is_map: bool, config: Mapping[str, Any]) -> None:
+        if getattr(built, 'needs_map', False) and not is_map:
             raise ConfigError(
-                f'type = {head.get("type")!r} needs a map, and {place.block} (behind {place.cut!r}) puts out tokens '
+                f'type = {config.get("type")!r} needs a map, and {self.name} (behind {self.place!r}) puts out tokens '
                 'without a map size'
             )
-        return built
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The units whose outputs it reads from the feature bank."""
+        return () if self.merge is None else tuple(self.merge.reads)
 
     @property
     def description(self) -> str:
-        """Bridge and head in a few words, for the plan."""
-        return f'{self.bridge.description}, {self.head.description}'
+        """Bridge, merge, head and terms in a few words, for the plan."""
+        merge = () if self.merge is None else (self.merge.description,)
+        terms = [f'{name} x{self.term_weights[name]:g}' for name in self.terms]
+        return ', '.join([self.bridge.description, *merge, self.head.description, *terms])
 
-    def forward(self, feature: Tensor, *further: Any) -> Any:
-        """The head's raw outputs for a block's output, without losses."""
-        return self.head(self._read(feature, further))
+    def streams(self) -> list[tuple[bool, Callable[[Tensor, Batch], Iterator[dict[str, Any]]]]]:
+        """All of its losses flow back as far as the backbone's reach."""
+        return [(False, self.losses)]
 
-    def loss(self, feature: Tensor, inputs: Any, data_samples: Any, further: tuple[Any, ...] = ()) -> dict[str, Any]:
+    def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
+        """The losses, in one part."""
+        yield self.loss(feature, batch)
+
+    def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
+        """The raw outputs of head and terms for a block's output, without losses."""
+        read, merged = self._read(feature, batch or Batch())
+        return [self.head(merged), *(term(read) for term in self.terms.values())]
+
+    def loss(self, feature: Tensor, batch: Batch) -> dict[str, Any]:
         """Losses of a block's output under the host's own annotations.
 
         Args:
             feature: (N, C, H, W), or tokens (N, L, C).
-            inputs: the images as the host's network gets them.
-            data_samples: the host's annotations.
-            further: what the next unit gets beside the feature.
+            batch: the images as the host's network gets them, its annotations, the feature bank.
         """
-        losses: dict[str, Any] = self.head.loss(self._read(feature, further), inputs, data_samples)
-        return {name: self._weighted(value) if 'loss' in name else value for name, value in losses.items()}
+        read, merged = self._read(feature, batch)
+        losses: dict[str, Any] = self.head.loss(merged, batch.inputs, batch.data_samples)
+        return weighted(losses, self.loss_weight) | self.term_losses(read, batch)
 
-    def _read(self, feature: Tensor, further: tuple[Any, ...]) -> Tensor:
-        read: Tensor = self.reader(*separate(self.bridge(feature, *further), further))
-        return read
+    def term_losses(self, read: Tensor, batch: Batch) -> dict[str, Any]:
+        """The terms' losses, weighted, by `loss_NAME`."""
+        found = {f'loss_{name}': term.loss(read, batch.inputs, batch.data_samples) for name, term in self.terms.items()}
+        return {key: self.term_weights[key.removeprefix('loss_')] * value for key, value in found.items()}
 
-    def _weighted(self, value: Any) -> Any:
-        if self.loss_weight == 1.0:
-            return value
-        return [self.loss_weight * v for v in value] if isinstance(value, list) else self.loss_weight * value
+    def _read(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Any]:
+        """What the terms read, and what the head reads."""
+        if self.merge is None:
+            read = self.reader(*separate(self.bridge(feature, *batch.further), batch.further))
+            return read, read
+        outputs = self.bridge.outputs(feature, *batch.further)
+        return self.reader(*outputs[-1]), self.merge(outputs, batch.bank)
+
+
+def weighted(losses: Mapping[str, Any], weight: float) -> dict[str, Any]:
+    """Losses times `weight`; what is no loss is only logged, and stays."""
+    if weight == 1.0:
+        return dict(losses)
+    return {
+        name: value
+        if 'loss' not in name
+        else [weight * v for v in value]
+        if isinstance(value, list)
+        else weight * value
+        for name, value in losses.items()
+    }

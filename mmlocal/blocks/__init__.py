@@ -3,14 +3,16 @@
 from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
 from mmlocal.blocks.backbone import LocalBackbone
 from mmlocal.blocks.partition import even, find_cuts, stage
-from mmlocal.blocks.place import Later, Place
+from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
-from mmlocal.blocks.step import LocalStep, current_step
+from mmlocal.blocks.step import Batch, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span
 
 __all__ = [
     'OUTPUTS',
+    'Batch',
     'Chain',
+    'Earlier',
     'Later',
     'LocalBackbone',
     'LocalStep',

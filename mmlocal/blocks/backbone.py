@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +11,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
-from mmlocal.blocks.place import Later, Place
+from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, probe
-from mmlocal.blocks.step import Trainer, current_step
+from mmlocal.blocks.step import Span, Trainer, current_step
 from mmlocal.blocks.units import Unit, find_units, separate
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
@@ -43,7 +43,13 @@ class LocalBackbone(BaseModule):
         partition: where to cut: unit names that end a block, or a dict such as `dict(type='Stage')`
             and `dict(type='Even', num_blocks=4)`. Frozen units at the beginning belong to the first block.
         auxiliary: config of what trains a block, for every block but the last; or a list, one each.
-        reach: how many blocks a loss flows back through. 1 isolates the blocks (DGL, InfoPro, MAN).
+        reach: how many blocks a loss flows back through. 1 isolates the blocks (DGL, InfoPro, MAN), larger
+            values give overlapping windows (HPFF 2, MLAAN 3).
+        overlap: how many of the last units before these blocks a loss flows into, too (BackLink).
+        full_windows: only boundaries that have `reach` blocks before them get an auxiliary; the first blocks
+            learn from later losses alone (HPFF, MLAAN).
+        reconcile: weight of a penalty on a block whose gradient at its input differs from the one that the
+            block before got there (SGR).
         units: module names of the units, for a network whose units mmlocal does not know.
         probe_size: side in pixels of the empty image that is sent through once to learn the shapes; the
             network's own `img_size` if not given, or 64.
@@ -59,6 +65,9 @@ class LocalBackbone(BaseModule):
         partition: Mapping[str, Any] | Sequence[str],
         auxiliary: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         reach: int = 1,
+        overlap: int = 0,
+        full_windows: bool = False,
+        reconcile: float = 0.0,
         units: Sequence[str] | None = None,
         probe_size: int | None = None,
         **network: Any,
@@ -69,13 +78,17 @@ class LocalBackbone(BaseModule):
         kind = type(self.network).__name__
         self.name = f'{kind}-{network["depth"]}' if 'depth' in network else kind
         self.reach = reach
+        self.overlap = overlap
+        self.reconcile = reconcile
         self.units = find_units(self.network, units)
         faults = Faults()
         cuts = self._find_cuts(partition, faults)
         self.blocks = to_blocks(self.units, cuts)
+        self.untrained = reach - 1 if full_windows else 0
+        self.segments = self._find_segments()
         # Where a cut is wrong, how many blocks there are is not known.
-        if reach < 1 or (reach > len(self.blocks) and not faults.found):
-            faults.found.append(f'reach = {reach} is not within 1 and the number of blocks, {len(self.blocks)}')
+        if not faults.found:
+            faults.found += self._flow_faults()
         self.probe_size = probe_size or _larger(network.get('img_size')) or 64
         self._channels = next((network[name] for name in _CHANNELS if name in network), 3)
         self.probe = probe(self.network, self.units, self.image(self.probe_size))
@@ -93,32 +106,95 @@ class LocalBackbone(BaseModule):
             return type(outputs)(map(_without_link, outputs))
         return _without_link(outputs)
 
-    def _hook_units(self) -> None:
-        """Boundaries at the cuts; and links where something behind a block reads a unit inside of it."""
-        for i, (block, trainer) in enumerate(zip(self.blocks, self.auxiliaries, strict=False)):
-            for unit in block[:-1]:
-                if any(self._block_of(reader) > i for reader in self.probe.readers(unit.name)):
-                    self.network.get_submodule(unit.end).register_forward_hook(_link)
-            self.network.get_submodule(block[-1].end).register_forward_hook(Boundary(trainer, self.reach))
+    @property
+    def isolated(self) -> bool:
+        """Whether each block learns from its own loss alone."""
+        return self.reach == 1 and self.overlap == 0
 
-    def _block_of(self, reader: str) -> int:
-        """Index of the block that a reader is in; the network's outputs are behind all of them."""
+    @property
+    def trainers(self) -> list[Any]:
+        """What trains each block but the last; none for those that later losses train alone."""
+        return [*[None] * self.untrained, *self.auxiliaries]
+
+    def _find_segments(self) -> list[list[Unit]]:
+        """The blocks, each but the last divided where losses of the next blocks stop within it."""
+        inside = [block[-1 - self.overlap].name for block in self.blocks[:-1] if 0 < self.overlap < len(block)]
+        return to_blocks(self.units, [*inside, *(block[-1].name for block in self.blocks[:-1])])
+
+    def _flow_faults(self) -> list[str]:
+        """What is wrong with how losses are to flow."""
+        count, faults = len(self.blocks), []
+        if not 1 <= self.reach <= count:
+            faults.append(f'reach = {self.reach} is not within 1 and the number of blocks, {count}')
+        if self.overlap < 0:
+            faults.append(f'overlap = {self.overlap} is below 0')
+        if self.reconcile and not self.isolated:
+            faults.append(f'reconcile = {self.reconcile} needs isolated blocks: reach = 1 and overlap = 0')
+        return faults
+
+    def _span(self, index: int) -> Span:
+        """How far the losses at a block's end flow, in segments."""
+        sizes = [sum(segment[0] in block for segment in self.segments) for block in self.blocks]
+
+        def reached(i: int) -> int:
+            first = max(0, i - self.reach + 1)
+            return sum(sizes[first : i + 1]) + (self.overlap > 0 and first > 0)
+
+        kept = reached(index + 1) - sizes[index + 1]
+        return Span(sizes[index], reached(index), kept, self.reconcile)
+
+    def _hook_units(self) -> None:
+        """Boundaries at the cuts; leaves where a loss stops, and where something behind a block reads a unit inside."""
+        boundaries = {
+            block[-1].name: Boundary(trainer, self._span(i))
+            for i, (block, trainer) in enumerate(zip(self.blocks, self.trainers, strict=False))
+        }
+        reads = {name for trainer in self.auxiliaries for name in trainer.reads}
+        for i, segment in enumerate(self.segments[:-1]):
+            for unit in segment:
+                if unit.name in reads:
+                    self._hook(unit, _Keep(unit.name))
+                if unit.name in boundaries:
+                    self._hook(unit, boundaries[unit.name])
+                elif unit is segment[-1]:
+                    self._hook(unit, _end_segment)
+                elif any(self._segment_of(reader) > i for reader in self.probe.readers(unit.name)):
+                    self._hook(unit, _link)
+
+    def _hook(self, unit: Unit, hook: Callable[..., Any]) -> None:
+        self.network.get_submodule(unit.end).register_forward_hook(hook)
+
+    def _segment_of(self, reader: str) -> int:
+        """Index of the segment that a reader is in; the network's outputs are behind all of them."""
         if reader == OUTPUTS:
-            return len(self.blocks)
-        return next(i for i, block in enumerate(self.blocks) if any(unit.name == reader for unit in block))
+            return len(self.segments)
+        return next(i for i, segment in enumerate(self.segments) if any(unit.name == reader for unit in segment))
 
     def _refuse_crossings(self, faults: Faults) -> None:
         """Cuts that the network's own connections do not allow."""
-        for i, (block, following) in enumerate(pairwise(self.blocks)):
-            cut, behind = block[-1].name, following[0].name
+        ends = [block[-1].name for block in self.blocks]
+        for segment, following in pairwise(self.segments):
+            cut, behind = segment[-1].name, following[0].name
             if cut not in self.probe.reads[behind]:
-                faults.found.append(f'partition[{i}]: {behind!r} does not read the output of {cut!r}: no cut there')
+                where = f'partition[{ends.index(cut)}]' if cut in ends else f'overlap = {self.overlap}'
+                faults.found.append(f'{where}: {behind!r} does not read the output of {cut!r}: no cut there')
         for name, reader in sorted(self.probe.insides):
-            if self._block_of(name) != self._block_of(reader):
+            if self._segment_of(name) != self._segment_of(reader):
                 faults.found.append(
                     f'unit {name!r} is in another block than {reader!r}, which reads something inside of it, not '
                     'its output: its block would be finished by then. Cut elsewhere, or give the units: units=[...]'
                 )
+        if self.reconcile:
+            faults.found += self._skip_faults()
+
+    def _skip_faults(self) -> list[str]:
+        skips = [
+            unit.name
+            for i, segment in enumerate(self.segments[:-1])
+            for unit in segment[:-1]
+            if any(self._segment_of(reader) > i for reader in self.probe.readers(unit.name))
+        ]
+        return [f'reconcile: {name!r} is read behind its block, where its gradient is cut' for name in skips]
 
     def __getattr__(self, name: str) -> Any:
         """Whatever a host asks of its backbone (`feat_dim`, `layer4`) is the stock network's."""
@@ -166,19 +242,33 @@ class LocalBackbone(BaseModule):
         probe: Probe,
         faults: Faults,
     ) -> ModuleList:
-        trained = self.blocks[:-1]
+        trained = self.blocks[self.untrained : -1]
         several = not isinstance(configs, Mapping)
         listed = [configs] * len(trained) if isinstance(configs, Mapping) else list(configs)
         if len(listed) != len(trained) and not faults.found:
             faults.found.append(f'auxiliary has {len(listed)} entries, but {len(trained)} blocks are trained by one')
         built = ModuleList()
         for i, (config, block) in enumerate(zip(listed, trained, strict=False)):
-            behind = self.units[self.units.index(block[-1]) + 1 :]
+            index = i + self.untrained
             later = [
-                Later(unit.name, unit.module(self.network), probe.shapes[unit.name], unit.name in probe.alone)
-                for unit in behind
+                Later(unit.name, unit.module(self.network), probe.shapes[unit.name], unit.name in probe.alone, j)
+                for j, units in enumerate(self.blocks[index + 1 :], index + 1)
+                for unit in units
             ]
-            place = Place(f'block{i + 1}', block[-1].name, probe.shapes[block[-1].name], tuple(later))
+            earlier = [
+                Earlier(unit.name, probe.shapes[unit.name], j)
+                for j, units in enumerate(self.blocks[: index + 1])
+                for unit in units
+            ]
+            place = Place(
+                self.block_names[index],
+                block[-1].name,
+                probe.shapes[block[-1].name],
+                tuple(later),
+                tuple(earlier),
+                index,
+                len(self.blocks) - 1,
+            )
             with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
                 built.append(MODELS.build(dict(config), default_args=dict(place=place)))
         return built
@@ -187,8 +277,8 @@ class LocalBackbone(BaseModule):
 class Boundary:
     """Forward hook on the last module of a block: trains the block and replaces its output."""
 
-    def __init__(self, auxiliary: Trainer, reach: int) -> None:
-        self.auxiliary = auxiliary
+    def __init__(self, trainer: Trainer | None, reach: Span) -> None:
+        self.trainer = trainer
         self.reach = reach
 
     def __call__(self, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -196,8 +286,29 @@ class Boundary:
         if step is None:
             return None
         feature, further = separate(output, args[1:])
-        leaf = step.train_block(feature, self.auxiliary, self.reach, further)
+        leaf = step.train_block(feature, self.trainer, self.reach, further)
         return leaf if output is feature else (leaf, *further)
+
+
+class _Keep:
+    """Forward hook on a unit whose output a later auxiliary reads."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        step = current_step()
+        if step is not None:
+            step.keep(self.name, separate(output)[0])
+
+
+def _end_segment(_module: nn.Module, _args: Any, output: Any) -> Any:
+    """Forward hook on a unit inside a block from which on later losses flow back."""
+    step, (feature, further) = current_step(), separate(output)
+    if step is None or not feature.requires_grad:
+        return None
+    leaf = step.end_segment(feature)
+    return leaf if output is feature else (leaf, *further)
 
 
 def _link(_module: nn.Module, _args: Any, output: Any) -> Any:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from mmlocal.blocks.probe import Shape
 
-__all__ = ['Later', 'Place']
+__all__ = ['Earlier', 'Later', 'Place']
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A unit up to the boundary, the one that ends the block included.
+
+    Args:
+        name: the unit's.
+        shape: of its output.
+        block: index of the block that it is in, from 0.
+    """
+
+    name: str
+    shape: Shape
+    block: int
 
 
 @dataclass(frozen=True)
@@ -20,12 +36,14 @@ class Later:
         module: the unit itself, to copy and never to register: `module(feature, *further)`.
         shape: of its output.
         alone: whether it runs by itself on the output of the unit before it.
+        block: index of the block that it is in, from 0.
     """
 
     name: str
     module: nn.Module
     shape: Shape
     alone: bool = True
+    block: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,9 +55,27 @@ class Place:
         cut: the unit that ends the block.
         shape: shape of the feature that the block puts out.
         later: the units behind the boundary, in the order they run.
+        earlier: the units before it, in the order they run.
+        index: of the block, from 0.
+        total: boundaries of the network: blocks that an auxiliary may train.
     """
 
     block: str
     cut: str
     shape: Shape
     later: tuple[Later, ...]
+    earlier: tuple[Earlier, ...] = ()
+    index: int = 0
+    total: int = 1
+
+    def between(self, ends: float | Sequence[float]) -> float:
+        """A weight for this boundary: the number given, or between those of the first and the last boundary.
+
+        `first * (1 - r) + last * r`, with r = index / (total - 1), as InfoPro interpolates its weights
+        (arXiv 2101.10832, released code).
+        """
+        if isinstance(ends, (int, float)):
+            return float(ends)
+        first, last = ends
+        r = self.index / max(1, self.total - 1)
+        return float(first * (1 - r) + last * r)

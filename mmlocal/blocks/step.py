@@ -1,24 +1,26 @@
 """The training step under way: where a boundary finds its batch and how it trains a block.
 
 In order, for each block but the last: its forward ends at the boundary, the auxiliary's loss is
-computed and propagated, the gradient goes on through the block (and through `reach - 1` blocks
-before it), and the next block reads a detached feature. The memory is saved by this order alone.
+computed and propagated, the gradient goes on through the block (and through what lies before it
+within reach), and the next block reads a detached feature. The memory is saved by this order alone.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ['LocalStep', 'Trainer', 'current_step']
+__all__ = ['Batch', 'LocalStep', 'Span', 'Trainer', 'current_step']
 
 Link = tuple[Tensor, Tensor]
+Losses = Mapping[str, 'Tensor | list[Tensor]']
 
 _CURRENT: ContextVar[LocalStep | None] = ContextVar('mmlocal_step', default=None)
 
@@ -29,18 +31,60 @@ def current_step() -> LocalStep | None:
     return step if step is not None and step.in_loss and torch.is_grad_enabled() else None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What a local loss may read beside the block's output.
+
+    Args:
+        inputs: the images as the model's network gets them.
+        data_samples: the host's annotations.
+        further: what the next unit gets beside the feature (Swin's map size).
+        bank: outputs of units that ran in this forward, detached, by the unit's name.
+    """
+
+    inputs: Any = None
+    data_samples: Any = None
+    further: tuple[Any, ...] = ()
+    bank: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class Trainer(Protocol):
     """What trains a block: an auxiliary network. `name` is the block's, for the logs."""
 
     name: str
 
-    def loss(
-        self, feature: Tensor, inputs: Any, data_samples: Any, further: tuple[Any, ...] = ()
-    ) -> Mapping[str, Tensor | list[Tensor]]:
-        """Losses of the block that put out `feature`; only keys that contain `loss` are trained.
+    def streams(self) -> Sequence[tuple[bool, Callable[[Tensor, Batch], Iterable[Losses]]]]:
+        """Functions that give a block's losses, and for each whether it stays in that block.
 
-        `further` is what the next unit gets beside the feature (Swin's map size).
+        A function gives losses one part after the other; the graph of a part is freed before the next is
+        computed. Only keys that contain `loss` are trained.
         """
+
+    @property
+    def passed_on(self) -> float:
+        """Share of the model's own loss that goes on from the last block to those before it, within reach."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """How far the losses at a boundary flow back, in segments: pieces of the network between two leaves.
+
+    Args:
+        own: segments of the block itself.
+        reach: segments that the block's loss flows through, its own included.
+        kept: of the newest segments, how many losses to come flow through.
+        reconcile: weight of the penalty of successive gradient reconciliation; 0 is none.
+    """
+
+    own: int = 1
+    reach: int = 1
+    kept: int = 0
+    reconcile: float = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether the block's loss reaches that block alone, and no later loss does."""
+        return self.reach == self.own and self.kept == 0
 
 
 class LocalStep:
@@ -48,14 +92,15 @@ class LocalStep:
 
     Args:
         backward: propagates a local loss, scaled as the optimizer wrapper scales the model's own.
-        block_done: called with the reach after a block's backward; a per-block policy steps there.
+        block_done: called after a block's backward, with whether no other loss reaches the block; a per-block
+            policy steps there.
         log: takes the name and value of every local loss.
     """
 
     def __init__(
         self,
         backward: Callable[[Tensor], None],
-        block_done: Callable[[int], None],
+        block_done: Callable[[bool], None],
         log: Callable[[str, Tensor], None],
     ) -> None:
         self.in_loss = False
@@ -64,9 +109,13 @@ class LocalStep:
         self._log = log
         self._inputs: Any = None
         self._data_samples: Any = None
-        # A link is a unit's output and the leaf that is read in its place. Blocks that a later loss still
-        # reaches, with their links in the order they ran; and the links of the block that is running.
-        self._blocks: deque[list[Link]] = deque()
+        self._bank: dict[str, Tensor] = {}
+        self._passed_on = 1.0
+        # What the running block starts from, the gradient that the block before got there, and a weight.
+        self._entry: tuple[Tensor, Tensor, float] | None = None
+        # A link is a unit's output and the leaf that is read in its place. Segments that a later loss still
+        # reaches, with their links in the order they ran; and the links of the segment that is running.
+        self._segments: deque[list[Link]] = deque()
         self._running: list[Link] = []
 
     @contextmanager
@@ -80,6 +129,7 @@ class LocalStep:
             handle.remove()
             _CURRENT.reset(token)
             self._inputs = self._data_samples = None
+            self._bank = {}
             self._running = []
 
     def _take_batch(self, _model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -88,68 +138,138 @@ class LocalStep:
         self.in_loss = batch.get('mode') == 'loss'
         self._inputs, self._data_samples = batch.get('inputs'), batch.get('data_samples')
 
+    def keep(self, name: str, output: Tensor) -> None:
+        """Put a unit's output into the feature bank of this forward, detached."""
+        self._bank[name] = output.detach()
+
     def link(self, output: Tensor) -> Tensor:
         """A leaf in place of a unit's output that is read again behind its block.
 
-        Its gradient goes on into the unit with the losses that reach the block, and with no other: whoever
+        Its gradient goes on into the unit with the losses that reach the segment, and with no other: whoever
         reads it later reads a detached feature.
         """
         leaf = output.detach().requires_grad_()
         self._running.append((output, leaf))
         return leaf
 
-    def train_block(self, output: Tensor, auxiliary: Trainer, reach: int, further: tuple[Any, ...] = ()) -> Tensor:
+    def end_segment(self, output: Tensor) -> Tensor:
+        """A leaf in place of a unit's output from which on a later loss flows back, and before which it does not."""
+        leaf = self.link(output)
+        self._segments.append(self._running)
+        self._running = []
+        return leaf
+
+    def train_block(
+        self, output: Tensor, trainer: Trainer | None, reach: Span, further: tuple[Any, ...] = ()
+    ) -> Tensor:
         """Train the block that put out `output`, and return the feature for the next one.
 
         Args:
             output: the block's output, with its graph.
-            auxiliary: gives the block's loss.
-            reach: how many blocks the loss flows back through, this one included.
+            trainer: gives the block's losses; none leaves it to a later block's.
+            reach: how far the losses flow back.
             further: what the next unit gets beside the feature.
 
         Returns:
-            The same values without the block's graph; a leaf that requires gradients when `reach` is above 1.
+            The same values without the block's graph; a leaf that requires gradients where losses to come
+            flow back through it.
         """
-        leaf = self.link(output)
-        losses = auxiliary.loss(leaf, self._inputs, self._data_samples, further)
-        total = self._total(losses, auxiliary.name)
-        del losses
-        self._blocks.append(self._running)
-        self._running = []
-        # The forward of a mixed-precision step is under autocast, its backward must not be.
-        with torch.autocast(output.device.type, enabled=False):
-            self._backward(total)
-            self._propagate(kept=reach - 1)
-        while len(self._blocks) >= reach:
-            for _, finished in self._blocks.popleft():
+        batch = Batch(self._inputs, self._data_samples, further, self._bank)
+        if reach.reconcile and trainer is not None:
+            return self._train_reconciled(output, trainer, batch, reach.reconcile)
+        leaf = self.end_segment(output)
+        if trainer is not None:
+            # The forward of a mixed-precision step is under autocast, its backward must not be.
+            self._train(leaf, trainer, batch, reach)
+            self._passed_on = trainer.passed_on
+        while len(self._segments) > reach.kept:
+            for _, finished in self._segments.popleft():
                 finished.requires_grad_(False)
-        self._block_done(reach)
+        if trainer is not None:
+            self._block_done(reach.alone)
         return leaf
+
+    def own_loss(self, loss: Tensor, scale: float = 1.0) -> Tensor:
+        """The model's own loss, which `scale` was applied to, with the penalty that is the last block's."""
+        if self._entry is None:
+            return loss
+        leaf, wanted, weight = self._entry
+        return loss + scale * weight * disagreement(loss / scale, leaf, wanted)
 
     def close(self) -> None:
         """After the model's own loss was propagated: pass its gradient to the blocks that it still reaches."""
-        self._propagate(kept=0)
-        self._blocks.clear()
+        for _, leaf in (link for links in self._segments for link in links):
+            if leaf.grad is not None and self._passed_on != 1.0:
+                leaf.grad *= self._passed_on
+        self._propagate(reach=len(self._segments), kept=0)
+        self._segments.clear()
 
-    def _propagate(self, kept: int) -> None:
-        """Carry the newest leaf's gradient back through the linked blocks, newest first.
+    def _train(self, leaf: Tensor, trainer: Trainer, batch: Batch, reach: Span) -> None:
+        """Propagate the losses of one stream after the other, each as far as it flows."""
+        streams = trainer.streams()
+        logs: dict[str, Tensor] = {}
+        for i, (stays, losses_of) in enumerate(streams):
+            for losses in losses_of(leaf, batch):
+                total = _total(losses, trainer.name, logs)
+                with torch.autocast(leaf.device.type, enabled=False):
+                    self._backward(total)
+                del losses, total
+            unfinished = i < len(streams) - 1
+            with torch.autocast(leaf.device.type, enabled=False):
+                self._propagate(reach.own if stays else reach.reach, len(self._segments) if unfinished else reach.kept)
+        for name, value in logs.items():
+            self._log(f'{trainer.name}.{name}', value)
 
-        The graphs of the newest `kept` blocks stay for the losses to come; the others are freed.
+    def _train_reconciled(self, output: Tensor, trainer: Trainer, batch: Batch, weight: float) -> Tensor:
+        """Train an isolated block whose gradient at its input is to agree with the one that the block before got."""
+        logs: dict[str, Tensor] = {}
+        ((_, losses_of),) = trainer.streams()
+        (losses,) = losses_of(output, batch)
+        total = _total(losses, trainer.name, logs)
+        (wanted,) = torch.autograd.grad(total, output, retain_graph=True)
+        if self._entry is not None:
+            penalty = disagreement(total, *self._entry[:2])
+            logs['loss_reconcile'] = penalty.detach()
+            total = total + weight * penalty
+        with torch.autocast(output.device.type, enabled=False):
+            self._backward(total)
+        for name, value in logs.items():
+            self._log(f'{trainer.name}.{name}', value)
+        self._block_done(True)
+        leaf = output.detach().requires_grad_()
+        self._entry = (leaf, wanted, weight)
+        return leaf
+
+    def _propagate(self, reach: int, kept: int) -> None:
+        """Carry the newest leaf's gradient back through `reach` linked segments, newest first.
+
+        The graphs of the newest `kept` segments stay for losses to come; the others are freed.
         """
-        for age, links in enumerate(reversed(self._blocks)):
+        for age, links in enumerate(reversed(self._segments)):
             for output, leaf in reversed(links):
                 gradient, leaf.grad = leaf.grad, None
-                if gradient is not None:
+                if gradient is not None and age < reach:
                     torch.autograd.backward(output, gradient, retain_graph=age < kept)
 
-    def _total(self, losses: Mapping[str, Tensor | list[Tensor]], name: str) -> Tensor:
-        """Sum the terms as `BaseModel.parse_losses` does, and log each."""
-        total: Tensor | None = None
-        for key, value in losses.items():
-            term = value.mean() if isinstance(value, Tensor) else torch.stack([v.mean() for v in value]).sum()
-            self._log(f'{name}.{key}', term.detach())
-            if 'loss' in key:
-                total = term if total is None else total + term
-        if total is None:
-            raise ValueError(f'the auxiliary of {name} gives no loss: none of {sorted(losses)} contains "loss"')
-        return total
+
+def disagreement(loss: Tensor, start: Tensor, wanted: Tensor) -> Tensor:
+    """Squared distance between the gradient of `loss` at `start` and `wanted`, relative to the size of `wanted`.
+
+    Differentiable. Source: successive gradient reconciliation (SGR, ICML 2024), by its abstract; the form of the
+    distance is an interpretation.
+    """
+    (found,) = torch.autograd.grad(loss, start, create_graph=True)
+    return (found - wanted).square().sum() / wanted.square().sum().clamp_min(torch.finfo(wanted.dtype).tiny)
+
+
+def _total(losses: Losses, name: str, logs: dict[str, Tensor]) -> Tensor:
+    """Sum the terms as `BaseModel.parse_losses` does; values of the same name add up in `logs`."""
+    total: Tensor | None = None
+    for key, value in losses.items():
+        term = value.mean() if isinstance(value, Tensor) else torch.stack([v.mean() for v in value]).sum()
+        logs[key] = logs[key] + term.detach() if key in logs else term.detach()
+        if 'loss' in key:
+            total = term if total is None else total + term
+    if total is None:
+        raise ValueError(f'the auxiliary of {name} gives no loss: none of {sorted(losses)} contains "loss"')
+    return total

@@ -9,16 +9,16 @@ from typing import Any
 from mmengine.registry import TASK_UTILS, WEIGHT_INITIALIZERS, Registry
 
 from mmlocal.errors import ConfigError, Faults, nearest
-from mmlocal.registry import PARTITIONS
+from mmlocal.registry import CHOICES, PARTITIONS
 
 __all__ = ['check_arguments', 'check_component', 'check_partition', 'find_type']
 
 # Where a component of mmlocal holds another one, whatever else its arguments may be.
-_SLOTS = ('auxiliary', 'bridge', 'head', 'dense_head')
+_SLOTS = ('auxiliary', 'bridge', 'merge', 'head', 'dense_head', 'independent', 'cascade')
 # What a parent gives its parts when it builds them, and what a loop and a wrapper get from the runner.
-_FILLED_IN = {'self', 'units', 'place', 'in_channels', 'stride', 'runner', 'dataloader'}
+_FILLED_IN = {'self', 'units', 'place', 'shapes', 'in_channels', 'stride', 'runner', 'dataloader'}
 _NO_ARGUMENTS = {'type', '_scope_'}
-_FEW_NAMES = 40
+_FEW_NAMES = 20
 # What the parts of a host's component are built from.
 _OF_PARTS = (TASK_UTILS, WEIGHT_INITIALIZERS)
 # Annotations are texts in this package, whose modules postpone them.
@@ -58,6 +58,8 @@ def check_component(config: Any, registry: Registry, thorough: bool = False) -> 
             for name, part in _parts(config):
                 with faults.under(name):
                     check_component(part, scoped, thorough)
+            with faults.under('units'):
+                _check_choice(config.get('units'))
         elif thorough:
             with faults.under():
                 _check_types_inside(config, scoped)
@@ -67,7 +69,10 @@ def check_component(config: Any, registry: Registry, thorough: bool = False) -> 
 def _parts(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The components inside one of mmlocal: those in known slots, and whatever else has a type."""
     for name, value in config.items():
-        if name == 'partition' or name.endswith('_cfg') or value is None:
+        if name in ('partition', 'units') or name.endswith('_cfg') or value is None:
+            continue
+        if name == 'terms' and isinstance(value, Mapping):
+            yield from ((f'terms.{key}', one) for key, one in value.items())
             continue
         several = isinstance(value, (list, tuple))
         for place, one in [(f'{name}[{i}]', v) for i, v in enumerate(value)] if several else [(name, value)]:
@@ -259,6 +264,12 @@ def _check_depth(config: Mapping[str, Any], network: Any) -> None:
     near = min(known, key=lambda other: abs(other - depth)) if isinstance(depth, int) else known[0]
     listed = ', '.join(map(str, known))
     raise ConfigError(f'depth = {depth!r} is not a depth of {_name(network)} ({listed}). Did you mean {near}?')
+
+
+def _check_choice(units: Any) -> None:
+    """Look at a choice of units; a list of names shows what it is worth when the bridge is built."""
+    if isinstance(units, Mapping):
+        check_arguments(dict(units), [find_type(units, CHOICES)], str(units['type']), thorough=True)
 
 
 def check_partition(partition: Any) -> None:

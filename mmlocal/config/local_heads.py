@@ -7,9 +7,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine.config import Config, ConfigDict
+
 from mmlocal.errors import ConfigError
 
-__all__ = ['derive_head']
+__all__ = ['complete_head', 'derive_head', 'for_task', 'is_classifier', 'merged']
 
 # FCOS's own settings (arXiv 1904.01355) on one level that sees objects of all sizes, for hosts whose
 # dense head knows no classes. It has one prediction a pixel where RetinaNet's head has nine.
@@ -26,6 +28,7 @@ _FCOS = dict(
     loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
 )
 _GROUPS = 32
+_OF_CLASSIFIERS = ('ClsHead', 'DGLHead', 'ContrastHead')
 
 
 def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,14 +53,59 @@ def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
         return _local(_fcos_for(_last(roi['bbox_head']), model), None)
     if decode:
         return dict(type='mmlocal.SegHead', decode_head=_fcn_for(_last(decode)))
-    if isinstance(head, Mapping) and 'num_classes' in head:
+    if is_classifier(cfg):
         return dict(type='mmlocal.ClsHead', cls_head=_linear_for(head))
     if 'pixel_loss' in model and 'generator' in model:
         return _restoration_for(model['generator'], model['pixel_loss'])
     raise ConfigError(
-        'auxiliary.head is missing, and none can be derived: the host has no bbox_head, roi_head, decode_head or '
+        ' is missing, and none can be derived: the host has no bbox_head, roi_head, decode_head or '
         "head with classes, and no pixel_loss. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
     )
+
+
+def complete_head(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict:
+    """A head that was given with its type, and what only the host knows of it: the last layer of a classifier.
+
+    Raises:
+        ConfigError: if it compares labels of images, and the host is no classifier.
+    """
+    name = str(given['type']).split('.')[-1]
+    if name in _OF_CLASSIFIERS and 'cls_head' not in given and not is_classifier(cfg):
+        raise ConfigError(f'type = {given["type"]!r} needs a classifier: the host has no head with num_classes')
+    if name in ('ClsHead', 'DGLHead') and 'cls_head' not in given:
+        return merged(dict(cls_head=_linear_for(cfg['model']['head'])), given)
+    return ConfigDict(given)
+
+
+def for_task(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict:
+    """What is given for the host's task alone (`for_cls`, `for_det`, `for_seg`, `for_sr`), over the rest.
+
+    A method whose head is published for one task (`for_cls=dict(layers='1c2f')`) goes to others with theirs.
+    """
+    model = cfg['model']
+    tasks = dict(
+        for_cls=is_classifier(cfg),
+        for_det='bbox_head' in model or 'roi_head' in model,
+        for_seg='decode_head' in model,
+        for_sr='generator' in model,
+    )
+    rest = {key: value for key, value in given.items() if key not in tasks}
+    for key, it_is in tasks.items():
+        rest = merged(rest, given[key]) if it_is and key in given else rest
+    return ConfigDict(rest)
+
+
+def is_classifier(cfg: Mapping[str, Any]) -> bool:
+    """Whether the host's annotation is one label an image."""
+    head = cfg['model'].get('head')
+    return isinstance(head, Mapping) and 'num_classes' in head
+
+
+def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> ConfigDict:
+    """What is given over what is derived, dicts inside as in config inheritance."""
+    both = Config(dict(derived))
+    both.merge_from_dict(dict(given))
+    return ConfigDict(both.to_dict())
 
 
 def _last(heads: Any) -> Mapping[str, Any]:
@@ -91,7 +139,7 @@ def _restoration_for(generator: Mapping[str, Any], pixel_loss: Mapping[str, Any]
     scale = generator.get('upscale_factor', generator.get('upscale'))
     if scale is None:
         raise ConfigError(
-            'auxiliary.head is missing, and none can be derived: the generator has no upscale_factor or upscale. '
+            ' is missing, and none can be derived: the generator has no upscale_factor or upscale. '
             "Give one: head=dict(type='mmlocal.RestorationHead', scale=1, pixel_loss=...)"
         )
     head = dict(type='mmlocal.RestorationHead', scale=scale, pixel_loss=copy.deepcopy(dict(pixel_loss)))

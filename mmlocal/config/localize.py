@@ -8,12 +8,13 @@ an ordinary explicit config that the hosts' own tools run too.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmlocal.config.local_heads import derive_head
+from mmlocal.config.local_heads import complete_head, derive_head, for_task, merged
+from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
 
 __all__ = ['find_backbone', 'is_local', 'localize']
@@ -75,18 +76,42 @@ def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
     auxiliary = backbone.get('auxiliary')
     if auxiliary is None:
         raise ConfigError("auxiliary is missing: what trains the blocks, as dict(type='mmlocal.Auxiliary')")
-    for one in auxiliary if isinstance(auxiliary, (list, tuple)) else [auxiliary]:
-        given = one.get('head') or {} if isinstance(one, Mapping) else None
-        # What is no dict is for `validate` to refuse.
-        if isinstance(given, Mapping) and 'type' not in given:
-            one['head'] = _merged(derive_head(cfg), given)
+    faults = Faults()
+    for one in _auxiliaries(auxiliary):
+        with faults.under('auxiliary'):
+            _fill(one, cfg)
+    faults.report()
 
 
-def _merged(derived: dict[str, Any], given: Mapping[str, Any]) -> ConfigDict:
-    """What is given over what is derived, dicts inside as in config inheritance."""
-    merged = Config(derived)
-    merged.merge_from_dict(dict(given))
-    return ConfigDict(merged.to_dict())
+def _auxiliaries(config: Any) -> Iterator[Any]:
+    """Every auxiliary of a config: of a list, and the two of streams."""
+    if isinstance(config, (list, tuple)):
+        for one in config:
+            yield from _auxiliaries(one)
+    elif isinstance(config, Mapping) and ('independent' in config or 'cascade' in config):
+        yield from _auxiliaries([config[name] for name in ('independent', 'cascade') if name in config])
+    elif isinstance(config, Mapping):  # what is no dict is for `validate` to refuse
+        yield config
+
+
+def _fill(auxiliary: Any, cfg: Config) -> None:
+    """Head, merge and terms, as far as they depend on the host."""
+    faults = Faults()
+    head = auxiliary.get('head') or {}
+    if isinstance(head, Mapping):
+        with faults.under('head'):
+            head = for_task(head, cfg)
+            auxiliary['head'] = complete_head(head, cfg) if 'type' in head else merged(derive_head(cfg), head)
+    merge = auxiliary.get('merge')
+    if isinstance(merge, Mapping) and 'type' not in merge:
+        with faults.under('merge'):
+            auxiliary['merge'] = merged(derive_merge(cfg), merge)
+    terms = auxiliary.get('terms')
+    for name, term in terms.items() if isinstance(terms, Mapping) else ():
+        if isinstance(term, Mapping):
+            with faults.under(f'terms.{name}'):
+                terms[name] = complete_term(term, cfg)
+    faults.report()
 
 
 def _swap_wrapper(cfg: Config) -> None:

@@ -41,7 +41,7 @@ def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
     network.arch = ConfigDict(type=network.type, **own) if own else network.type
     network.type = 'mmlocal.LocalBackbone'
     network.partition = ConfigDict(type='Even', num_blocks=num_blocks)
-    network.auxiliary = copy.deepcopy(preset)
+    network.update(copy.deepcopy(preset))
     return cfg
 
 
@@ -86,7 +86,7 @@ model = dict(
         type='mmlocal.LocalBackbone',
         arch={_as_text(network.arch)},
         partition=dict(type='Even', num_blocks={network.partition.num_blocks}),
-        auxiliary={{{{_base_.{method}}}}},
+        **_base_.{method},
     )
 )
 """

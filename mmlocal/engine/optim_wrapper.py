@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
@@ -57,16 +58,18 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._separable = separable and get_world_size() == 1 and not isinstance(self, AmpOptimWrapper)
         self._local_step: LocalStep | None = None
 
-    def step_policy(self, reach: int) -> str:
-        """`joint` or `per_block`: what is done for blocks of this reach.
+    def step_policy(self, isolated: bool) -> str:
+        """`joint` or `per_block`: what is done for blocks that only their own loss reaches, or also others.
 
         Raises:
             ConfigError: if `per_block` was asked for, but later losses still use a block.
         """
         if self._given_policy == 'auto':
-            return 'per_block' if self._separable and reach == 1 else 'joint'
-        if self._given_policy == 'per_block' and reach > 1:
-            raise ConfigError(f"step_policy 'per_block' needs reach = 1, not {reach}: later losses still use the block")
+            return 'per_block' if self._separable and isolated else 'joint'
+        if self._given_policy == 'per_block' and not isolated:
+            raise ConfigError(
+                "step_policy 'per_block' needs reach = 1 and overlap = 0: later losses still use the block"
+            )
         return self._given_policy
 
     @contextmanager
@@ -81,8 +84,10 @@ class BlockwiseOptimWrapper(OptimWrapper):
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Propagate the model's own loss, then what of it reaches back over open boundaries."""
-        super().backward(loss, **kwargs)
         step, self._local_step = self._local_step, None
+        if step is not None:
+            loss = step.own_loss(loss, float(self.scale_loss(torch.ones(()))))
+        super().backward(loss, **kwargs)
         if step is not None:
             step.close()
 
@@ -90,8 +95,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
         """Scaled for accumulation like the model's own loss, but not counted as an iteration."""
         self.scale_loss(loss).backward()
 
-    def _block_done(self, reach: int) -> None:
-        if self.step_policy(reach) == 'per_block':
+    def _block_done(self, isolated: bool) -> None:
+        if self.step_policy(isolated) == 'per_block':
             self.step()
             self.zero_grad()
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from mmlocal.blocks import LocalBackbone, separate, span
+from mmlocal.blocks import Batch, LocalBackbone, separate, span
 from mmlocal.memory import SavedBytes
 
 __all__ = ['BlockPlan', 'find_local_backbone', 'fingerprint', 'make_plan', 'plan_text']
+
+
+_LATER = "none: later blocks' losses train it"
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,14 @@ def find_local_backbone(model: nn.Module) -> LocalBackbone | None:
 
 def fingerprint(backbone: LocalBackbone) -> list[str]:
     """What must be the same for a checkpoint to be resumed: a line a block, without measured figures."""
-    trainers = [auxiliary.description for auxiliary in backbone.auxiliaries] + ["the model's own heads"]
+    trainers = [trainer.description if trainer else _LATER for trainer in backbone.trainers] + ["the model's own heads"]
     return [f'{span(block)}: {trainer}' for block, trainer in zip(backbone.blocks, trainers, strict=True)]
 
 
 def make_plan(backbone: LocalBackbone) -> list[BlockPlan]:
     """Measure the plan of a backbone by one forward of an empty image; its weights stay as they are."""
     saved = _saved_bytes(backbone)
-    auxiliaries = [*backbone.auxiliaries, None]
+    auxiliaries = [*backbone.trainers, None]
     return [
         BlockPlan(
             name=name,
@@ -73,22 +76,31 @@ def _saved_bytes(backbone: LocalBackbone) -> list[int]:
     """Bytes kept by each block and its auxiliary for one empty image, in evaluation mode."""
     ends = [backbone.network.get_submodule(block[-1].end) for block in backbone.blocks[:-1]]
     features: list[tuple[Any, ...]] = []
+    bank: dict[str, Any] = {}
 
     def note(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         feature, further = separate(output, args[1:])
         features.append((feature.detach(), *further))
 
+    def keep(name: str) -> Callable[..., None]:
+        return lambda _module, _args, output: bank.update({name: separate(output)[0].detach()})
+
+    reads = {name for auxiliary in backbone.auxiliaries for name in auxiliary.reads}
+    read = [(unit.name, backbone.network.get_submodule(unit.end)) for unit in backbone.units if unit.name in reads]
     was_training = backbone.training
     backbone.eval()
     with SavedBytes(backbone) as saved:
         handles = [end.register_forward_hook(hook) for end in ends for hook in (saved.next_part, note)]
+        handles += [end.register_forward_hook(keep(name)) for name, end in read]
         alive = backbone.network(backbone.image(backbone.probe_size))
     for handle in handles:
         handle.remove()
     totals = saved.parts
-    for i, (auxiliary, (feature, *further)) in enumerate(zip(backbone.auxiliaries, features, strict=True)):
+    for i, (auxiliary, (feature, *further)) in enumerate(zip(backbone.trainers, features, strict=True)):
+        if auxiliary is None:
+            continue
         with SavedBytes(backbone) as saved:
-            alive = auxiliary(feature.requires_grad_(), *further)
+            alive = auxiliary(feature.requires_grad_(), Batch(further=tuple(further), bank=bank))
         totals[i] += saved.total
     del alive
     backbone.train(was_training)
@@ -104,18 +116,31 @@ def plan_text(backbone: LocalBackbone, step_policy: str, model: nn.Module | None
         model: the host, for the auxiliary heads that it has of its own.
     """
     blocks = make_plan(backbone)
-    reach = 'each block learns from its own loss' if backbone.reach == 1 else f'a loss reaches {backbone.reach} blocks'
-    lines = [f'Local learning of {backbone.name} in {len(blocks)} blocks; {reach}; optimizer steps: {step_policy}']
+    lines = [
+        f'Local learning of {backbone.name} in {len(blocks)} blocks; {_flow(backbone)}; optimizer steps: {step_policy}'
+    ]
     width = max(len(block.units) for block in blocks)
     for block in blocks:
         trainer = "the rest of the model, by its own loss (not in this line's bytes)"
-        if block.auxiliary is not None:
+        if block is not blocks[-1] and block.auxiliary is None:
+            trainer = _LATER
+        elif block.auxiliary is not None:
             trainer = f'auxiliary of {block.auxiliary_parameters / 1e6:.2f} M: {block.auxiliary}'
         lines.append(
             f'  {block.name}  {block.units:<{width}}  {block.parameters / 1e6:6.2f} M train,'
             f' about {block.bytes_per_pixel * 1e6 / 2**20:5.0f} MiB live per megapixel of input | {trainer}'
         )
-    return '\n'.join(lines + _detached(backbone) + _own_heads(backbone, model))
+    return '\n'.join(lines + _bank(backbone) + _detached(backbone) + _own_heads(backbone, model))
+
+
+def _flow(backbone: LocalBackbone) -> str:
+    """How far losses flow back, in words."""
+    if backbone.isolated:
+        agree = ', and its gradient is to agree with that of the block before' if backbone.reconcile else ''
+        return f'each block learns from its own loss{agree}'
+    blocks = f'{backbone.reach} block{"s" if backbone.reach > 1 else ""}'
+    units = f' and {backbone.overlap} units of the one before' if backbone.overlap else ''
+    return f'a loss reaches {blocks}{units}'
 
 
 def _detached(backbone: LocalBackbone) -> list[str]:
@@ -131,6 +156,18 @@ def _detached(backbone: LocalBackbone) -> list[str]:
             'but those blocks do not hear its loss'
         )
     return lines
+
+
+def _bank(backbone: LocalBackbone) -> list[str]:
+    """What the feature bank holds, and how large that is."""
+    reads = dict.fromkeys(name for auxiliary in backbone.auxiliaries for name in auxiliary.reads)
+    if not reads:
+        return []
+    shapes = backbone.probe.shapes
+    per_pixel = sum(4 * shapes[name].channels / shapes[name].stride ** 2 for name in reads)
+    return [
+        f'  feature bank: {", ".join(reads)}, detached; about {per_pixel * 1e6 / 2**20:.1f} MiB per megapixel of input'
+    ]
 
 
 def _own_heads(backbone: LocalBackbone, model: nn.Module | None) -> list[str]:

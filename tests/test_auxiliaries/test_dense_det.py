@@ -5,7 +5,7 @@ import torch
 
 from mmlocal.auxiliaries import Auxiliary, DenseDetHead
 from mmlocal.auxiliaries.heads.dense_det import place_on_levels
-from mmlocal.blocks import Place, Shape
+from mmlocal.blocks import Batch, Place, Shape
 from mmlocal.config.local_heads import derive_head
 from mmlocal.errors import ConfigError
 
@@ -126,6 +126,6 @@ def test_the_weight_scales_losses_and_nothing_else():
     one, half = (Auxiliary(place, head=dict(type='mmlocal.SquareHead'), loss_weight=weight) for weight in (1.0, 0.5))
     half.load_state_dict(one.state_dict())
     feature = torch.randn(2, 16, 4, 4)
-    a, b = (auxiliary.loss(feature, None, None) for auxiliary in (one, half))
+    a, b = (auxiliary.loss(feature, Batch()) for auxiliary in (one, half))
     assert torch.equal(b['loss_square'], 0.5 * a['loss_square'])
     assert torch.equal(b['acc'], a['acc'])

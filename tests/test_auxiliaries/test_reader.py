@@ -46,7 +46,7 @@ SEG = dict(type='mmlocal.SegHead', decode_head=dict(type='mmseg.FCNHead', num_cl
 
 def test_a_classifier_reads_any_tokens():
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        assert auxiliary(CLS, 'class token first')(torch.randn(2, 7, 8)).shape == (2, 5)
+        assert auxiliary(CLS, 'class token first')(torch.randn(2, 7, 8))[0].shape == (2, 5)
 
 
 def test_a_head_for_pixels_refuses_tokens_without_a_map():

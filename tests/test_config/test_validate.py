@@ -223,8 +223,8 @@ FAULTS = {
     ),
     'unknown bridge': (
         {AUXILIARY + '.bridge.type': 'mmlocal.MomentumBrige'},
-        f"{AUXILIARY}.bridge.type = 'mmlocal.MomentumBrige' is no model of mmlocal (mmlocal.Auxiliary, "
-        "...). Did you mean 'mmlocal.MomentumBridge'?",
+        f"{AUXILIARY}.bridge.type = 'mmlocal.MomentumBrige' is no model of mmlocal, "
+        "which has .... Did you mean 'mmlocal.MomentumBridge'?",
     ),
     'unknown argument of a bridge': (
         {AUXILIARY + '.bridge.momentun': 0.9},

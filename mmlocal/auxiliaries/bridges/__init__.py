@@ -1,6 +1,8 @@
 """What carries a block's output to its local head."""
 
+from mmlocal.auxiliaries.bridges.choices import choose
+from mmlocal.auxiliaries.bridges.copies import CopyBridge
 from mmlocal.auxiliaries.bridges.identity import IdentityBridge
 from mmlocal.auxiliaries.bridges.momentum import MomentumBridge
 
-__all__ = ['IdentityBridge', 'MomentumBridge']
+__all__ = ['CopyBridge', 'IdentityBridge', 'MomentumBridge', 'choose']

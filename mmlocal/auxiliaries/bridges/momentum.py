@@ -1,14 +1,14 @@
-"""MAN and MAN++: the next unit, once as a momentum copy and once as a trainable one."""
+"""MAN, MAN++ and MLAAN: later units, the first or all of them a second time as a momentum copy."""
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmlocal.auxiliaries.bridges.copies import CopyBridge, chained, follow_mode
 from mmlocal.auxiliaries.momentum_copy import MomentumCopy
 from mmlocal.blocks import Place, separate
 from mmlocal.errors import ConfigError
@@ -16,58 +16,79 @@ from mmlocal.registry import MODELS
 
 __all__ = ['MomentumBridge']
 
+_TWINS = ('first', 'all')
+
 
 @MODELS.register_module()
-class MomentumBridge(BaseModule):
-    """`y = s * bias(x) + (2 - s) * ema(x)`, both of them copies of the first unit of the next block.
+class MomentumBridge(CopyBridge):
+    """`y = s * bias(x) + (2 - s) * ema(x)`, both copies of the first chosen unit; then the others' copies.
 
-    `ema` is a momentum copy; `bias`, the "learnable bias", is a full trainable unit. MAN has s = 1;
-    MAN++ makes s a learnable scalar that starts at 1.
+    `ema` is a momentum copy; `bias`, the "learnable bias", is a full trainable unit. MAN has s = 1 and the next
+    unit; MAN++ makes s a learnable scalar that starts at 1, and adds the unit behind for ViT
+    (`units=dict(type='Next', depth=2)`). MLAAN leaps over units (`units=dict(type='Leap')`) with s = 1.
 
-    Sources: MAN (arXiv 2407.05623) and MAN++ (arXiv 2507.16279), both by their released code.
-    That `bias` starts from the unit's weights is an interpretation (the code draws new ones).
+    Sources: MAN (arXiv 2407.05623), MAN++ (arXiv 2507.16279), MLAAN (arXiv 2406.16633), all by their released
+    code. That trainable copies start from the units' weights is an interpretation (the code draws new ones).
 
     Args:
         place: the boundary; given by `LocalBackbone`.
         momentum: m of the momentum copy, within 0 and 1.
-        scaling: learn s (MAN++) instead of leaving it at 1 (MAN).
+        scaling: learn s (MAN++) instead of leaving it at 1.
+        units: as for `CopyBridge`.
+        twin: `first`, the first unit has a momentum copy; `all`, the whole chain has one, and their ends are
+            added (MLAAN's variant without multilaminar modules).
 
     Raises:
-        ConfigError: if m is not within 0 and 1, or that unit does not run by itself.
+        ConfigError: if m is not within 0 and 1, `twin` is unknown, or a unit does not run by itself.
     """
 
-    def __init__(self, place: Place, momentum: float = 0.995, scaling: bool = False) -> None:
-        super().__init__()
-        following = place.later[0]
-        if not following.alone:
-            raise ConfigError(
-                f'{following.name!r} cannot be copied behind {place.cut!r}: by itself, on that output, it does not '
-                'do what it does in the network. Cut elsewhere'
-            )
-        self.shape = following.shape
-        self.description = f'{"scaled " if scaling else ""}momentum of {following.name}'
-        self.ema = MomentumCopy(following.module, momentum)
-        self.bias: nn.Module = deepcopy(following.module)
+    def __init__(
+        self,
+        place: Place,
+        momentum: float = 0.995,
+        scaling: bool = False,
+        units: Mapping[str, Any] | Sequence[str] = {'type': 'Next'},
+        twin: str = 'first',
+    ) -> None:
+        if twin not in _TWINS:
+            raise ConfigError(f'twin = {twin!r} is not one of {", ".join(_TWINS)}')
+        self._whole = twin == 'all'
+        super().__init__(place, units)
+        if self._whole:
+            if any(not isinstance(adapter, nn.Identity) for adapter in self.adapters):
+                raise ConfigError("twin = 'all': the units do not run one after the other")
+            self.adapters, self.shapes = self.adapters[:1], [self.shapes[0], self.shape]
+        self.ema = MomentumCopy(self._sources[0], momentum)
         self.scale = nn.Parameter(torch.ones(())) if scaling else None
+        first, *others = self.names
+        behind = f', then {", ".join(others)}' if others and not self._whole else ''
+        copied = ', '.join(self.names) if self._whole else first
+        self.description = f'{"scaled " if scaling else ""}momentum of {copied}{behind}'
 
-    def forward(self, feature: Tensor, *further: Any) -> Any:
-        """From the block's output to what the next unit makes of it: with `further` as a tuple, as it has."""
-        learnt, behind = separate(self.bias(feature, *further), further)
+    def _grouped(self, modules: list[nn.Module]) -> list[nn.Module]:
+        return [chained(modules)] if self._whole else modules
+
+    @property
+    def bias(self) -> nn.Module:
+        """The trainable copy beside the momentum copy."""
+        first: nn.Module = self.copies[0]
+        return first
+
+    def _step(self, i: int, feature: Tensor, further: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        learnt, behind = super()._step(i, feature, further)
+        if i > 0:
+            return learnt, behind
         followed, _ = separate(self.ema(feature, *further))
         scale = self.scale
-        total = learnt + followed if scale is None else scale * learnt + (2 - scale) * followed
-        return (total, *behind) if behind else total
+        return (learnt + followed if scale is None else scale * learnt + (2 - scale) * followed), behind
 
     def start(self) -> None:
-        """Make both copies equal to their source, unless a loaded state has started them already."""
-        if not self.ema.started:
-            self.bias.load_state_dict(self.ema.source.state_dict())
-            self.ema.start()
+        """Make all copies equal to their sources, unless a loaded state has started them already."""
+        super().start()
+        self.ema.start()
 
     def train(self, mode: bool = True) -> MomentumBridge:
-        """Both copies normalise as their source does, whose host may keep its batch-norm in evaluation."""
+        """All copies normalise as their sources do."""
         super().train(mode)
-        for copy in (self.bias, self.ema.module):
-            for mine, other in zip(copy.modules(), self.ema.source.modules(), strict=True):
-                mine.training = other.training
+        follow_mode(self.ema.module, self.ema.source)
         return self

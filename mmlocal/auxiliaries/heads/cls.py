@@ -49,16 +49,8 @@ class ClsHead(BaseModule):
         feature_dim: int = 128,
     ) -> None:
         super().__init__()
-        if layers not in LAYERS:
-            raise ConfigError(f'layers = {layers!r} is not one of {", ".join(LAYERS)}.{nearest(str(layers), LAYERS)}')
-        num_convs, num_linear = int(layers[0]), int(layers[2])
-        width = max(in_channels, min(2 * in_channels, _WIDEST)) * widen if num_convs else in_channels
-        convs = [_conv(in_channels, width, 2 if in_channels < _WIDEST else 1)] * min(1, num_convs)
-        convs += [_conv(width, width, 1) for _ in range(num_convs - 1)]
-        hidden = feature_dim * widen
-        linear = [_linear(width if i == 0 else hidden, hidden) for i in range(num_linear - 1)]
-        self.layers = nn.Sequential(*convs, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *linear)
-        self.cls_head = MODELS.build({**cls_head, 'in_channels': hidden if linear else width})
+        self.layers, width = read_out(in_channels, layers, widen, feature_dim)
+        self.cls_head = MODELS.build({**cls_head, 'in_channels': width})
         self.description = f'{layers}, {type(self.cls_head).__name__}'
 
     def forward(self, feature: Tensor) -> Tensor:
@@ -70,6 +62,28 @@ class ClsHead(BaseModule):
         """The head's losses; `inputs` are not used."""
         losses: dict[str, Any] = self.cls_head.loss((self.layers(feature),), data_samples)
         return losses
+
+    def loss_of(self, scores: Tensor, data_samples: Any) -> dict[str, Any]:
+        """The head's losses of scores (N, classes) that were averaged over patches."""
+        losses: dict[str, Any] = self.cls_head._get_loss(scores, data_samples)
+        return losses
+
+
+def read_out(in_channels: int, layers: str, widen: int, feature_dim: int) -> tuple[nn.Module, int]:
+    """The layers before the last linear one, from (N, C, H, W) to (N, D), and D.
+
+    Raises:
+        ConfigError: if `layers` is unknown.
+    """
+    if layers not in LAYERS:
+        raise ConfigError(f'layers = {layers!r} is not one of {", ".join(LAYERS)}.{nearest(str(layers), LAYERS)}')
+    num_convs, num_linear = int(layers[0]), int(layers[2])
+    width = max(in_channels, min(2 * in_channels, _WIDEST)) * widen if num_convs else in_channels
+    convs = [_conv(in_channels, width, 2 if in_channels < _WIDEST else 1)] * min(1, num_convs)
+    convs += [_conv(width, width, 1) for _ in range(num_convs - 1)]
+    hidden = feature_dim * widen
+    linear = [_linear(width if i == 0 else hidden, hidden) for i in range(num_linear - 1)]
+    return nn.Sequential(*convs, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *linear), hidden if linear else width
 
 
 def _conv(in_channels: int, out_channels: int, stride: int) -> nn.Module:

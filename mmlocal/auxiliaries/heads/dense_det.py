@@ -32,6 +32,8 @@ class DenseDetHead(BaseModule):
         min_stride: a finer feature is averaged down to this stride first: a dense head on a map of
             stride 4 costs more than a whole ResNet-50.
         train_cfg: the dense head's own (assigner, sampler); `None` leaves it to `dense_head`.
+        strides: of the levels of a feature that has several; filled in from the feature bank. Such a feature is
+            read as it is.
 
     Raises:
         ConfigError: if the dense head has no strides that could be set, or a stride is not a multiple.
@@ -47,37 +49,38 @@ class DenseDetHead(BaseModule):
         num_levels: int = 1,
         min_stride: int = 8,
         train_cfg: Mapping[str, Any] | None = None,
+        strides: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if num_levels < 1:
             raise ConfigError(f'num_levels = {num_levels} is below 1')
         factor = max(1, round(min_stride / stride))
-        first = round(stride * factor)
-        strides = [first * 2**level for level in range(num_levels)]
-        config = place_on_levels(_with_defaults(dense_head), strides)
-        width = _set_width(config, num_levels)
+        given = [round(stride * factor)] if strides is None else list(strides)
+        levels = [*given, *(given[-1] * 2 ** (i + 1) for i in range(num_levels - 1))]
+        config = place_on_levels(_with_defaults(dense_head), levels)
+        width = _set_width(config, len(levels), None if strides is None else in_channels)
         self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
-        self.lateral = ConvModule(in_channels, width, 1)
+        self.lateral = ConvModule(in_channels, width, 1) if strides is None else nn.Identity()
         self.downs = ModuleList(
             ConvModule(width, width, 3, stride=2, padding=1, order=('act', 'conv', 'norm'), inplace=False)
-            for _ in strides[1:]
+            for _ in range(num_levels - 1)
         )
         defaults = {} if train_cfg is None else dict(train_cfg=copy.deepcopy(train_cfg))
         self.dense_head = MODELS.build(config, default_args=defaults)
-        self.description = f'{type(self.dense_head).__name__} at stride {", ".join(map(str, strides))}'
+        self.description = f'{type(self.dense_head).__name__} at stride {", ".join(map(str, levels))}'
 
-    def levels(self, feature: Tensor) -> tuple[Tensor, ...]:
-        """From (N, C, H, W) to the levels of the dense head, finest first."""
-        outputs = [self.lateral(self.pool(feature))]
+    def levels(self, feature: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """From (N, C, H, W), or several levels of it, to the levels of the dense head, finest first."""
+        outputs = list(feature) if isinstance(feature, tuple) else [self.lateral(self.pool(feature))]
         for down in self.downs:
             outputs.append(down(outputs[-1]))
         return tuple(outputs)
 
-    def forward(self, feature: Tensor) -> Any:
+    def forward(self, feature: Tensor | tuple[Tensor, ...]) -> Any:
         """The dense head's raw outputs, without losses."""
         return self.dense_head(self.levels(feature))
 
-    def loss(self, feature: Tensor, inputs: Any, data_samples: Any) -> dict[str, Any]:
+    def loss(self, feature: Tensor | tuple[Tensor, ...], inputs: Any, data_samples: Any) -> dict[str, Any]:
         """The dense head's losses; `inputs` are not used."""
         losses: dict[str, Any] = self.dense_head.loss(self.levels(feature), data_samples)
         return losses
@@ -111,14 +114,15 @@ def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> di
     return config
 
 
-def _set_width(config: dict[str, Any], num_levels: int) -> int:
+def _set_width(config: dict[str, Any], num_levels: int, given: int | None) -> int:
     """Give a head levels of one width each, and return it; mmyolo's have theirs in a module of their own."""
     module = config.get('head_module')
     if module is None:
-        width: int = config.get('feat_channels', 256)
+        width: int = given or config.get('feat_channels', 256)
         config['in_channels'] = width
         return width
-    width = round(module['in_channels'][0] * module.pop('widen_factor', 1.0))
+    width = given or round(module['in_channels'][0] * module.get('widen_factor', 1.0))
+    module.pop('widen_factor', None)
     module['in_channels'] = [width] * num_levels
     return width
 

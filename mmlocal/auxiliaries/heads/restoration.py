@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmlocal.auxiliaries.cut import cut
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
@@ -71,6 +73,10 @@ class RestorationHead(BaseModule):
         # A network may have padded its input (SwinIR), at the right and at the bottom.
         image = self(feature)[..., : target.shape[-2], : target.shape[-1]]
         return dict(loss_pixel=self.pixel_loss(image, target))
+
+    def crop(self, data_samples: Any, place: Sequence[int]) -> Any:
+        """The target of one patch: `place` is its row and column, and how many a side there are."""
+        return SimpleNamespace(gt_img=cut(data_samples.gt_img, place))
 
 
 def _upsampling(channels: int, total: int) -> list[nn.Module]:

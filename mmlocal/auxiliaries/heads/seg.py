@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmlocal.auxiliaries.cut import cut
 from mmlocal.registry import MODELS
 
 __all__ = ['SegHead']
@@ -42,3 +44,10 @@ class SegHead(BaseModule):
         """The decode head's losses at the labels' size; `inputs` are not used."""
         losses: dict[str, Any] = self.decode_head.loss((feature,), data_samples, {})
         return losses
+
+    def crop(self, data_samples: Any, place: Sequence[int]) -> list[Any]:
+        """The labels of one patch: `place` is its row and column, and how many a side there are."""
+        return [
+            SimpleNamespace(gt_sem_seg=SimpleNamespace(data=cut(sample.gt_sem_seg.data, place)))
+            for sample in data_samples
+        ]

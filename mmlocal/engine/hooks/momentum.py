@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
+from mmlocal.auxiliaries import CopyBridge, MomentumCopy
 from mmlocal.blocks import LocalBackbone
 from mmlocal.registry import HOOKS
 
@@ -33,7 +33,7 @@ class MomentumHook(Hook):
         """Start what has not been started, and listen to the optimizer."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for module in model.modules():
-            if isinstance(module, (MomentumBridge, MomentumCopy)):
+            if isinstance(module, (CopyBridge, MomentumCopy)):
                 module.start()
         self._auxiliaries = [
             auxiliary

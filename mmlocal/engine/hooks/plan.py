@@ -41,8 +41,8 @@ class PlanHook(Hook):
                 f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
-        policy = runner.optim_wrapper.step_policy(backbone.reach)
-        if get_world_size() > 1 and (policy == 'per_block' or backbone.reach > 1):
+        policy = runner.optim_wrapper.step_policy(backbone.isolated)
+        if get_world_size() > 1 and (policy == 'per_block' or not backbone.isolated):
             raise ConfigError(
                 f'step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their '
                 "gradients would not be averaged. Several processes need step_policy = 'joint' and reach = 1"

@@ -1,0 +1,134 @@
+"""Patch feature fusion: one auxiliary network on patches of the feature, one patch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, weighted
+from mmlocal.auxiliaries.cut import cut
+from mmlocal.blocks import Batch, Place
+from mmlocal.errors import ConfigError
+from mmlocal.registry import MODELS
+
+__all__ = ['PatchAuxiliary']
+
+
+@MODELS.register_module()
+class PatchAuxiliary(Auxiliary):
+    """`y = 1 / n^2 * sum of g(patch)` over n x n patches of the block's output, g one auxiliary network.
+
+    Of a head that gives scores for the image, the mean of all patches' scores is held against the label; a head for
+    pixels, and the terms, are held against their patch of the target, and the mean of these losses is trained. The
+    graph of a patch is freed before the next patch runs; the block's own backward runs once. A head with
+    scores runs twice, the first time without a graph. Batch norm normalises each patch by itself.
+
+    Source: HPFF (arXiv 2407.05638), by its formula. Its released code patches the decoder alone, with a decoder for
+    each patch, in one graph.
+
+    Args:
+        place: the boundary; given by `LocalBackbone`.
+        patches: n.
+        **auxiliary: as for `Auxiliary`.
+
+    Raises:
+        ConfigError: if the head has no form for patches (detection, contrast), or the feature is no map.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        patches: int = 2,
+        head: Mapping[str, Any] | None = None,
+        bridge: Mapping[str, Any] | None = None,
+        terms: Mapping[str, Mapping[str, Any]] | None = None,
+        loss_weight: Weight = 1.0,
+    ) -> None:
+        super().__init__(place, head, bridge, None, terms, loss_weight)
+        if patches < 1:
+            raise ConfigError(f'patches = {patches} is below 1')
+        if place.shape.layout != 'map':
+            raise ConfigError(f'patches need a map, and {place.block} (behind {place.cut!r}) puts out tokens')
+        if not hasattr(self.head, 'loss_of') and not hasattr(self.head, 'crop'):
+            raise ConfigError(f'patches: {type(self.head).__name__} has no form for patches: it reads the whole image')
+        self.patches = patches
+
+    @property
+    def description(self) -> str:
+        """As the auxiliary's, with the patches."""
+        return f'{self.patches}x{self.patches} patches: {super().description}'
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse a feature of a size that patches do not divide.
+
+        Raises:
+            ConfigError: naming both.
+        """
+        if height % self.patches or width % self.patches:
+            raise ConfigError(
+                f'patches = {self.patches} does not divide the feature of {self.name} (behind {self.place!r}), which '
+                f'has {height} x {width} pixels'
+            )
+
+    def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
+        """The losses of one patch after the other, row by row."""
+        self.check_size(*feature.shape[-2:])
+        share = 1 / self.patches**2
+        known, slope = self._of_mean(feature, batch) if hasattr(self.head, 'loss_of') else ({}, None)
+        for patch, part in self._cut(feature, batch):
+            read, _ = self._read(patch, part)
+            if slope is None:
+                losses = self.head.loss(read, part.inputs, part.data_samples)
+            else:
+                carried = (self.head(read) * slope).sum()
+                losses = {**known, 'loss_slope': (carried - carried.detach()) / share}
+            terms = self.term_losses(read, part)
+            yield weighted(weighted(losses, self.loss_weight) | terms, share)
+
+    def _of_mean(self, feature: Tensor, batch: Batch) -> tuple[dict[str, Any], Tensor]:
+        """The losses of the patches' mean scores, and their gradient for the scores of one patch."""
+        with torch.no_grad(), _statistics_kept(self):
+            scores = [self.head(self._read(patch, part)[0]) for patch, part in self._cut(feature, batch)]
+        with torch.enable_grad():
+            mean = torch.stack(scores).mean(0).requires_grad_()
+            losses = self.head.loss_of(mean, batch.data_samples)
+            total = sum(value for name, value in losses.items() if 'loss' in name)
+            (slope,) = torch.autograd.grad(total, mean)
+        return {name: value.detach() if isinstance(value, Tensor) else value for name, value in losses.items()}, (
+            slope / self.patches**2
+        )
+
+    def _cut(self, feature: Tensor, batch: Batch) -> Iterator[tuple[Tensor, Batch]]:
+        """Each patch of the feature with what belongs to it of the images and the target."""
+        n = self.patches
+        for row in range(n):
+            for column in range(n):
+                place = (row, column, n)
+                samples = batch.data_samples
+                if hasattr(self.head, 'crop'):
+                    samples = self.head.crop(samples, place)
+                yield cut(feature, place), replace(batch, inputs=cut(batch.inputs, place), data_samples=samples)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norm as in training, but for its running statistics, which stay."""
+    norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
+    counts = [
+        (m.num_batches_tracked, m.num_batches_tracked.clone()) for m, _ in norms if m.num_batches_tracked is not None
+    ]
+    for norm, _ in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in norms:
+            norm.momentum = momentum
+        for count, before in counts:
+            count.copy_(before)

@@ -1,0 +1,101 @@
+"""Every method's losses and gradients against its equations, in float64."""
+
+import copy
+
+import pytest
+import torch
+from tests.test_methods.derivations import CLASSES, CUTS, METHODS, Net
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch.optim import SGD
+
+from mmlocal.auxiliaries import CopyBridge, MomentumCopy
+from mmlocal.config import localize, method_names
+from mmlocal.config.make_local import PRESETS
+from mmlocal.engine import BlockwiseOptimWrapper
+from mmlocal.registry import MODELS
+
+MEAN, STD = [110.0, 120.0, 130.0], [60.0, 50.0, 70.0]
+# What is other than the preset.
+CHANGES = {
+    'infopro, contrast': dict(head=dict(type='mmlocal.ContrastHead')),
+    'man_plus_plus, ViT': dict(bridge=dict(units=dict(type='Next', depth=2))),
+}
+
+
+def preset(name):
+    method = name.split(',')[0]
+    arguments = Config.fromfile(PRESETS / f'{method}.py')
+    arguments.merge_from_dict({method: dict(auxiliary=CHANGES.get(name, {}))})
+    return arguments[method].to_dict()
+
+
+def build(name):
+    """A classifier with a ResNet-20 for CIFAR in four blocks, its weights drawn anew so that no copies are equal."""
+    backbone = dict(type='mmlocal.LocalBackbone', arch='mmlocal.CifarResNet', depth=20, partition=CUTS, **preset(name))
+    model = dict(
+        type='ImageClassifier',
+        data_preprocessor=dict(type='ClsDataPreprocessor', mean=MEAN, std=STD),
+        backbone=backbone,
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=64, loss=dict(type='CrossEntropyLoss')),
+    )
+    torch.manual_seed(0)
+    cfg = localize(Config(dict(default_scope='mmpretrain', model=model, optim_wrapper=dict(optimizer=dict()))))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        built = MODELS.build(copy.deepcopy(cfg.model)).double().train()
+    with torch.no_grad():
+        for module in built.modules():
+            if isinstance(module, (CopyBridge, MomentumCopy)):
+                module.start()
+        for p in built.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    return built
+
+
+def library(model, images, samples):
+    """Losses of the blocks and gradients of one step; the optimizer neither moves nor clears anything."""
+    optim = BlockwiseOptimWrapper(SGD(model.parameters(), lr=0.0))
+    optim.zero_grad = lambda **_: None
+    logs = {}
+    optim._log = lambda name, value: logs.__setitem__(name, value)
+    with optim.optim_context(model):
+        losses = model(images, samples, mode='loss')
+    optim.update_params(model.parse_losses(losses)[0])
+    names = sorted({name.split('.')[0] for name in logs})
+    totals = [sum(v for k, v in logs.items() if k.startswith(f'{name}.') and 'loss' in k) for name in names]
+    return totals, {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.fixture(scope='module', autouse=True)
+def networks():
+    import mmlocal.models.cifar_resnet  # noqa: F401
+
+
+def test_every_method_is_derived():
+    assert {name.split(',')[0] for name in METHODS} == set(method_names())
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_losses_and_gradients(name):
+    from mmpretrain.structures import DataSample
+
+    model = build(name)
+    torch.manual_seed(1)
+    raw = torch.rand(6, 3, 16, 16, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 0, 1, 4])
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (MEAN, STD))
+    images = (raw * 255 - mean) / std
+    weights = {
+        name.replace('backbone.network.', 'backbone.'): p.detach().clone().requires_grad_(p.requires_grad)
+        for name, p in model.named_parameters()
+    }
+    expected = METHODS[name](Net(weights), images, raw, labels)
+    losses, gradients = library(model, images, [DataSample().set_gt_label(label) for label in labels])
+    assert len(losses) == len(expected)
+    for mine, other in zip(losses, expected, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-12)
+    for key, mine in gradients.items():
+        other = weights[key.replace('backbone.network.', 'backbone.')].grad
+        assert (mine is None) == (other is None), key
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11, msg=lambda text, key=key: f'{key}: {text}')
