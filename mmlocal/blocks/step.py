@@ -253,13 +253,17 @@ class LocalStep:
 
 
 def disagreement(loss: Tensor, start: Tensor, wanted: Tensor) -> Tensor:
-    """Squared distance between the gradient of `loss` at `start` and `wanted`, relative to the size of `wanted`.
+    """Squared distance between the directions of the gradient of `loss` at `start` and of `wanted`, from 0 to 4.
 
     Differentiable. Source: successive gradient reconciliation (SGR, ICML 2024), by its abstract; the form of the
     distance is an interpretation.
     """
     (found,) = torch.autograd.grad(loss, start, create_graph=True)
-    return (found - wanted).square().sum() / wanted.square().sum().clamp_min(torch.finfo(wanted.dtype).tiny)
+    return (_direction(found) - _direction(wanted)).square().sum()
+
+
+def _direction(gradient: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(gradient.flatten(), dim=0, eps=torch.finfo(gradient.dtype).tiny)
 
 
 def _total(losses: Losses, name: str, logs: dict[str, Tensor]) -> Tensor:

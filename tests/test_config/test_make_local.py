@@ -47,7 +47,7 @@ def test_a_config_of_each_host(name, method, tmp_path):
     assert cfg.to_dict() == before
     slot = 'generator' if 'generator' in local.model else 'backbone'
     if method == 'predsim' and 'mmpretrain' not in name:
-        with pytest.raises(ConfigError, match="terms.similarity.type = 'mmlocal.Similarity' needs a classifier"):
+        with pytest.raises(ConfigError, match=r"terms\.similarity\.type = 'mmlocal.Similarity' needs a classifier"):
             localize(local)
         return
     heads = {auxiliary.head.type for auxiliary in auxiliaries(localize(local).model[slot].auxiliary)}

@@ -314,7 +314,7 @@ def backlink(net, images, raw, labels, length=1):
 
 
 def sgr(net, images, raw, labels):
-    """L_j + |dL_j/dx_(j-1) - dL_(j-1)/dx_(j-1)|^2 / |dL_(j-1)/dx_(j-1)|^2."""
+    """L_j + 2 - 2 cos(dL_j/dx_(j-1), dL_(j-1)/dx_(j-1))."""
     x, wanted, found = images, None, []
     for j, names in enumerate(blocks()):
         start = x.detach().requires_grad_()
@@ -324,10 +324,10 @@ def sgr(net, images, raw, labels):
         total = loss
         if wanted is not None:
             (mine,) = autograd.grad(loss, start, create_graph=True)
-            total = loss + ((mine - wanted) ** 2).sum() / (wanted**2).sum()
+            total = loss + 2 - 2 * (mine * wanted).sum() / (mine.norm() * wanted.norm())
         if not last:
             (wanted,) = autograd.grad(loss, x, retain_graph=True)
-            found.append((total if j == 0 else total).detach())
+            found.append(total.detach())
         total.backward()
     return found
 

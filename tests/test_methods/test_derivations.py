@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from tests.test_methods.derivations import CLASSES, CUTS, METHODS, Net
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch.optim import SGD
@@ -14,6 +13,7 @@ from mmlocal.config import localize, method_names
 from mmlocal.config.make_local import PRESETS
 from mmlocal.engine import BlockwiseOptimWrapper
 from mmlocal.registry import MODELS
+from tests.test_methods.derivations import CLASSES, CUTS, METHODS, Net
 
 MEAN, STD = [110.0, 120.0, 130.0], [60.0, 50.0, 70.0]
 # What is other than the preset.

@@ -19,8 +19,7 @@ from mmlocal.registry import MODELS
 __all__ = ['Reconstruction']
 
 
-# The widest network for CIFAR, whose decoder resizes at once; and hidden widths by the number of doublings.
-_THUMBNAILS = 64
+# Hidden widths by the number of doublings.
 _WIDTHS = {0: (12,), 1: (12,), 2: (32, 12), 3: (128, 32, 12), 4: (192, 64, 32, 12), 5: (192, 128, 64, 32, 12)}
 
 
@@ -38,7 +37,8 @@ class Reconstruction(BaseModule):
         stride: input pixels per pixel of the feature; filled in from the bridge.
         widths: of the hidden convolutions. If not given (12,) at once, and by steps (128, 32, 12) at stride 8 and
             (192, 64, 32, 12) at stride 16, as published; other strides are an interpretation.
-        by_steps: double step by step, instead of resizing at once; if not given, for more than 64 channels.
+        by_steps: double step by step, instead of resizing at once. If not given, for strides above 4 and more than 64
+            channels, which no network for thumbnails has.
         mean: of the data preprocessor, one value a channel; filled in by `localize`.
         std: of the data preprocessor.
         scale: of an image before the preprocessor.
@@ -69,7 +69,7 @@ class Reconstruction(BaseModule):
         for name, values in (('mean', mean), ('std', std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float).view(1, -1, 1, 1), persistent=False)
         doublings = math.log2(stride) if stride > 0 else 0.0
-        self.by_steps = in_channels > _THUMBNAILS and doublings.is_integer() if by_steps is None else by_steps
+        self.by_steps = (stride > 4 or in_channels > 64) and doublings.is_integer() if by_steps is None else by_steps
         steps = round(doublings) if self.by_steps else 0
         hidden = tuple(widths or _WIDTHS.get(steps, (12,)))
         if steps > len(hidden):
