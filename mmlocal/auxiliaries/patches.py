@@ -76,6 +76,11 @@ class PatchAuxiliary(Auxiliary):
                 f'has {height} x {width} pixels'
             )
 
+    def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
+        """The raw outputs for the first patch: what is kept at a time."""
+        patch, part = next(self._cut(feature, replace(batch or Batch(), inputs=None, data_samples=None)))
+        return super().forward(patch, part)
+
     def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
         """The losses of one patch after the other, row by row."""
         self.check_size(*feature.shape[-2:])
@@ -111,7 +116,7 @@ class PatchAuxiliary(Auxiliary):
             for column in range(n):
                 place = (row, column, n)
                 samples = batch.data_samples
-                if hasattr(self.head, 'crop'):
+                if samples is not None and hasattr(self.head, 'crop'):
                     samples = self.head.crop(samples, place)
                 yield cut(feature, place), replace(batch, inputs=cut(batch.inputs, place), data_samples=samples)
 

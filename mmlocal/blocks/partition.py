@@ -10,7 +10,7 @@ from mmlocal.blocks.units import Unit, span
 from mmlocal.errors import ConfigError, nearest
 from mmlocal.registry import PARTITIONS
 
-__all__ = ['check_cuts', 'even', 'find_cuts', 'stage', 'to_blocks']
+__all__ = ['check_cuts', 'each', 'even', 'find_cuts', 'stage', 'to_blocks']
 
 
 def find_cuts(partition: Mapping[str, Any] | Sequence[str], units: Sequence[Unit]) -> list[str]:
@@ -64,6 +64,21 @@ def stage(units: Sequence[Unit]) -> list[str]:
     """
     ends = [unit.name for unit, following in pairwise(units) if unit.stage != following.stage]
     return [name for name in ends if name != 'stem']
+
+
+@PARTITIONS.register_module(name='Each')
+def each(units: Sequence[Unit], tail: int = 1) -> list[str]:
+    """A block for every unit, the last `tail` units together.
+
+    AugLocal has a tail of d + 1 units, d the units of its first auxiliary (arXiv 2402.17318, released code).
+
+    Example:
+        >>> each([Unit(name, (name,)) for name in 'abcde'], tail=3)
+        ['a', 'b']
+    """
+    if not 1 <= tail <= len(units):
+        raise ConfigError(f'tail = {tail} does not fit: {span(units)} are {len(units)} units that train')
+    return [unit.name for unit in units[:-tail]]
 
 
 def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit], network: str) -> list[str]:

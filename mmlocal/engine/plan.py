@@ -27,7 +27,8 @@ class BlockPlan:
         parameters: of the units; those that train.
         auxiliary: bridge and head in a few words, `None` for the last block.
         auxiliary_parameters: of bridge and head; those that train.
-        bytes_per_pixel: kept for the backward by units and auxiliary, per pixel of the input images.
+        bytes_per_pixel: kept for the backward by its units, per pixel of the input images.
+        auxiliary_bytes_per_pixel: kept by the auxiliary.
     """
 
     name: str
@@ -36,6 +37,7 @@ class BlockPlan:
     auxiliary: str | None
     auxiliary_parameters: int
     bytes_per_pixel: float
+    auxiliary_bytes_per_pixel: float = 0.0
 
 
 def find_local_backbone(model: nn.Module) -> LocalBackbone | None:
@@ -60,10 +62,11 @@ def make_plan(backbone: LocalBackbone) -> list[BlockPlan]:
             parameters=_trainable(p for unit in block for p in unit.parameters(backbone.network)),
             auxiliary=None if auxiliary is None else auxiliary.description,
             auxiliary_parameters=0 if auxiliary is None else _trainable(auxiliary.parameters()),
-            bytes_per_pixel=nbytes / backbone.probe_size**2,
+            bytes_per_pixel=of_block / backbone.probe_size**2,
+            auxiliary_bytes_per_pixel=of_auxiliary / backbone.probe_size**2,
         )
-        for name, block, auxiliary, nbytes in zip(
-            backbone.block_names, backbone.blocks, auxiliaries, saved, strict=True
+        for name, block, auxiliary, of_block, of_auxiliary in zip(
+            backbone.block_names, backbone.blocks, auxiliaries, *saved, strict=True
         )
     ]
 
@@ -72,8 +75,8 @@ def _trainable(parameters: Iterable[nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def _saved_bytes(backbone: LocalBackbone) -> list[int]:
-    """Bytes kept by each block and its auxiliary for one empty image, in evaluation mode."""
+def _saved_bytes(backbone: LocalBackbone) -> tuple[list[int], list[int]]:
+    """Bytes kept by each block, and by its auxiliary, for one empty image, in evaluation mode."""
     ends = [backbone.network.get_submodule(block[-1].end) for block in backbone.blocks[:-1]]
     features: list[tuple[Any, ...]] = []
     bank: dict[str, Any] = {}
@@ -95,16 +98,16 @@ def _saved_bytes(backbone: LocalBackbone) -> list[int]:
         alive = backbone.network(backbone.image(backbone.probe_size))
     for handle in handles:
         handle.remove()
-    totals = saved.parts
+    of_blocks, of_auxiliaries = saved.parts, [0] * len(backbone.blocks)
     for i, (auxiliary, (feature, *further)) in enumerate(zip(backbone.trainers, features, strict=True)):
         if auxiliary is None:
             continue
         with SavedBytes(backbone) as saved:
             alive = auxiliary(feature.requires_grad_(), Batch(further=tuple(further), bank=bank))
-        totals[i] += saved.total
+        of_auxiliaries[i] = saved.total
     del alive
     backbone.train(was_training)
-    return totals
+    return of_blocks, of_auxiliaries
 
 
 def plan_text(backbone: LocalBackbone, step_policy: str, model: nn.Module | None = None) -> str:
@@ -126,9 +129,10 @@ def plan_text(backbone: LocalBackbone, step_policy: str, model: nn.Module | None
             trainer = _LATER
         elif block.auxiliary is not None:
             trainer = f'auxiliary of {block.auxiliary_parameters / 1e6:.2f} M: {block.auxiliary}'
+        mib = (block.bytes_per_pixel + block.auxiliary_bytes_per_pixel) * 1e6 / 2**20
         lines.append(
             f'  {block.name}  {block.units:<{width}}  {block.parameters / 1e6:6.2f} M train,'
-            f' about {block.bytes_per_pixel * 1e6 / 2**20:5.0f} MiB live per megapixel of input | {trainer}'
+            f' about {mib:5.0f} MiB live per megapixel of input | {trainer}'
         )
     return '\n'.join(lines + _bank(backbone) + _detached(backbone) + _own_heads(backbone, model))
 

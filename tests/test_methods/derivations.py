@@ -174,7 +174,7 @@ def infopro(net, images, raw, labels):
         head = aux(j, 'head')
         task = F.cross_entropy(net.linear(hidden_1c2f(net, x, head), f'{head}.cls_head.fc'), labels)
         image = decoded(net, x, raw, aux(j, 'terms.reconstruction'))
-        return between((0.5, 1.0), j) * task + between((5.0, 0.0), j) * image
+        return between((0.05, 0.5), j) * task + between((5.0, 0.2), j) * image
 
     return train(net, images, labels, loss)
 
@@ -195,7 +195,7 @@ def infopro_contrast(net, images, raw, labels):
                 terms.append(-torch.stack([((v[i] @ v[p] / 0.07).exp() / below).log() for p in positives]).mean())
         contrast = torch.stack(terms).mean()
         image = decoded(net, x, raw, aux(j, 'terms.reconstruction'))
-        return between((0.5, 1.0), j) * contrast + between((5.0, 0.0), j) * image
+        return between((0.05, 0.5), j) * contrast + between((5.0, 0.2), j) * image
 
     return train(net, images, labels, loss)
 

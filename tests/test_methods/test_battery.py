@@ -49,7 +49,7 @@ TABLE = {
     'greedy': Entry(),
     'dgl': Entry(),
     'predsim': Entry(tasks=('cls',)),
-    'infopro': Entry(),
+    'infopro': Entry(costs_more=('det',)),
     'auglocal': Entry(),
     'man': Entry(copies=True),
     'man_plus_plus': Entry(copies=True),

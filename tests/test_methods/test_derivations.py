@@ -1,6 +1,7 @@
 """Every method's losses and gradients against its equations, in float64."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -67,6 +68,12 @@ def library(model, images, samples):
     return totals, {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
 
 
+def classes_of(labels):
+    from mmpretrain.structures import DataSample
+
+    return [DataSample().set_gt_label(label) for label in labels]
+
+
 @pytest.fixture(scope='module', autouse=True)
 def networks():
     import mmlocal.models.cifar_resnet  # noqa: F401
@@ -78,8 +85,6 @@ def test_every_method_is_derived():
 
 @pytest.mark.parametrize('name', METHODS)
 def test_losses_and_gradients(name):
-    from mmpretrain.structures import DataSample
-
     model = build(name)
     torch.manual_seed(1)
     raw = torch.rand(6, 3, 16, 16, dtype=torch.float64)
@@ -91,7 +96,7 @@ def test_losses_and_gradients(name):
         for name, p in model.named_parameters()
     }
     expected = METHODS[name](Net(weights), images, raw, labels)
-    losses, gradients = library(model, images, [DataSample().set_gt_label(label) for label in labels])
+    losses, gradients = library(model, images, classes_of(labels))
     assert len(losses) == len(expected)
     for mine, other in zip(losses, expected, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-12)
@@ -99,3 +104,47 @@ def test_losses_and_gradients(name):
         other = weights[key.replace('backbone.network.', 'backbone.')].grad
         assert (mine is None) == (other is None), key
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11, msg=lambda text, key=key: f'{key}: {text}')
+
+
+@pytest.mark.parametrize('name', ['man', 'hilo', 'hpff', 'mlaan', 'backlink'])
+def test_every_unit_runs_once_a_step_and_few_graphs_live(name):
+    """The released code of HPFF and MLAAN runs a unit two or three times for the same gradients."""
+    model = build(name)
+    network = model.backbone
+    counts = dict.fromkeys((unit.name for unit in network.units), 0)
+    for unit in network.units:
+        module = network.network.get_submodule(unit.end)
+        module.register_forward_hook(lambda *_, name=unit.name: counts.update({name: counts[name] + 1}))
+    images = torch.randn(6, 3, 16, 16, dtype=torch.float64)
+    library(model, images, classes_of(torch.tensor([0, 1, 2, 0, 1, 4])))
+    assert set(counts.values()) == {1}
+
+
+class Kept:
+    """A tensor that autograd keeps; it dies with the graph."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+@pytest.mark.parametrize(('name', 'reach'), [('man', 1), ('hilo', 2), ('hpff', 2), ('mlaan', 3)])
+def test_at_most_reach_blocks_are_held(name, reach):
+    """When a block begins, how many blocks before it still have something kept for a backward."""
+    model = build(name)
+    network, kept, held = model.backbone, [], []
+
+    def begin(*_):
+        held.append({block for block, one in kept if one() is not None})
+
+    def pack(tensor):
+        one = Kept(tensor)
+        kept.append((len(held), weakref.ref(one)))
+        return one
+
+    for block in network.blocks:
+        network.network.get_submodule(block[0].modules[0]).register_forward_pre_hook(begin)
+    images = torch.randn(6, 3, 16, 16, dtype=torch.float64)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
+        library(model, images, classes_of(torch.tensor([0, 1, 2, 0, 1, 4])))
+    # The block that begins is one of those that are held.
+    assert max(map(len, held)) == reach - 1
