@@ -1,0 +1,10 @@
+# ResNet-110 by AugLocal: every unit a block, the last four together, the depth of the released code's rule.
+_base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/auglocal.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Each', tail=4),
+        **_base_.auglocal,
+    )
+)

@@ -1,0 +1,10 @@
+# ResNet-110 in 55 blocks, DGL's classifier behind every residual unit.
+_base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/dgl.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Published', num_blocks=55),
+        **_base_.dgl,
+    )
+)

@@ -1,0 +1,10 @@
+# ResNet-32 with a linear classifier behind every residual unit.
+_base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/greedy.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Published', num_blocks=16),
+        **_base_.greedy,
+    )
+)

@@ -1,0 +1,10 @@
+# ResNet-32 by InfoPro, the stem a block of its own, with the weights of its ResNet-32, K = 16, softmax.
+_base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/infopro.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Published', num_blocks=16, stem_alone=True),
+        **_base_.infopro,
+    )
+)

@@ -1,0 +1,10 @@
+# ResNet-110 by PredSim, whose paper trains VGG networks: at the cuts of the others [interpretation].
+_base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/predsim.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Published', num_blocks=55),
+        **_base_.predsim,
+    )
+)

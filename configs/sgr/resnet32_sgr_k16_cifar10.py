@@ -1,0 +1,10 @@
+# ResNet-32 by successive gradient reconciliation [interpretation of an abstract].
+_base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/sgr.py']
+model = dict(
+    backbone=dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.CifarResNet',
+        partition=dict(type='Published', num_blocks=16),
+        **_base_.sgr,
+    )
+)
