@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,13 +59,22 @@ class PatchAuxiliary(Auxiliary):
         if not hasattr(self.head, 'loss_of') and not hasattr(self.head, 'crop'):
             raise ConfigError(f'patches: {type(self.head).__name__} has no form for patches: it reads the whole image')
         self.patches = patches
+        self.stride = place.shape.stride
 
     @property
     def description(self) -> str:
         """As the auxiliary's, with the patches."""
         return f'{self.patches}x{self.patches} patches: {super().description}'
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_image(self, height: int, width: int) -> None:
+        """Refuse images whose feature patches do not divide; called with the first sample's size before training.
+
+        Raises:
+            ConfigError: naming both.
+        """
+        self._check_size(math.ceil(height / self.stride), math.ceil(width / self.stride))
+
+    def _check_size(self, height: int, width: int) -> None:
         """Refuse a feature of a size that patches do not divide.
 
         Raises:
@@ -83,7 +93,7 @@ class PatchAuxiliary(Auxiliary):
 
     def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
         """The losses of one patch after the other, row by row."""
-        self.check_size(*feature.shape[-2:])
+        self._check_size(*feature.shape[-2:])
         share = 1 / self.patches**2
         known, slope = self._of_mean(feature, batch) if hasattr(self.head, 'loss_of') else ({}, None)
         for patch, part in self._cut(feature, batch):

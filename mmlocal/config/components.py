@@ -18,7 +18,7 @@ _SLOTS = ('auxiliary', 'bridge', 'merge', 'head', 'dense_head', 'independent', '
 # What a parent gives its parts when it builds them, and what a loop and a wrapper get from the runner.
 _FILLED_IN = {'self', 'units', 'place', 'shapes', 'in_channels', 'stride', 'runner', 'dataloader'}
 _NO_ARGUMENTS = {'type', '_scope_'}
-_FEW_NAMES = 20
+_FEW_NAMES = 12
 # What the parts of a host's component are built from.
 _OF_PARTS = (TASK_UTILS, WEIGHT_INITIALIZERS)
 # Annotations are texts in this package, whose modules postpone them.

@@ -106,7 +106,7 @@ FAULTS = {
     ),
     'unknown partition': (
         {PARTITION + '.type': 'Stages'},
-        f"{PARTITION}.type = 'Stages' is no partition of mmlocal (Even, Published, Stage). Did you mean 'Stage'?",
+        f"{PARTITION}.type = 'Stages' is no partition of mmlocal (Each, Even, Published, Stage). Did you mean 'Stage'?",
     ),
     'partition without a type': (
         replaced(partition=dict(num_blocks=3)),

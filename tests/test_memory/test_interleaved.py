@@ -7,7 +7,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch.optim import SGD
 
-from mmlocal.blocks import LocalStep
+from mmlocal.blocks import Batch, LocalStep
 from mmlocal.config import localize
 from mmlocal.engine import BlockwiseOptimWrapper
 from mmlocal.memory import PeakMeter
@@ -44,7 +44,7 @@ def test_one_backward_at_the_end_is_not(make_host, end_to_end_peak, monkeypatch)
     collected = []
 
     def collect(step, output, auxiliary, reach, further):
-        losses = auxiliary.loss(output, step._inputs, step._data_samples)
+        losses = auxiliary.loss(output, Batch(step._inputs, step._data_samples))
         collected.append(losses['loss_square'])
         return output.detach()
 

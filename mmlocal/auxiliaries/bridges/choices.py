@@ -135,6 +135,11 @@ def leap(place: Place, chains: Mapping[str, Sequence[str]] | None = None) -> lis
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f'units.chains: {", ".join(map(repr, unknown))} is no unit of the network')
+    order, stage = _names(place), _stage(place.cut)
+    first = next(i for i, name in enumerate(order) if _stage(name) == stage)
+    before = [name for name in names if order.index(name) <= first]
+    if before:
+        raise ConfigError(f'units.chains: {", ".join(map(repr, before))} is not behind the blocks of {stage!r}')
     return [unit for unit in place.later if unit.name in names] or [place.later[-1]]
 
 

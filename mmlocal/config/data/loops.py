@@ -34,6 +34,9 @@ def check_loops(runner: Runner, splits: Iterable[str]) -> None:
                 if split == 'train':
                     with faults.under(place):
                         _check_batches(runner, loader)
+                    if not faults.found:
+                        with faults.under():
+                            _check_image(runner.model, loader.dataset)
     faults.report()
 
 
@@ -79,3 +82,14 @@ def _check_batches(runner: Runner, loader: Any) -> None:
     if isinstance(runner.train_loop, EpochBasedTrainLoop) and not len(loader):
         size, images = runner.cfg.train_dataloader.get('batch_size', 1), len(loader.dataset)
         raise ConfigError(f'batch_size = {size}, but there are {images} images, and an incomplete batch is dropped')
+
+
+def _check_image(model: Any, dataset: Any) -> None:
+    """Show the size of the first training image to those auxiliaries that care for it."""
+    careful = [(name, module) for name, module in model.named_modules() if hasattr(module, 'check_image')]
+    inputs: Any = dataset[0]['inputs'] if careful else None
+    faults = Faults()
+    for name, module in careful if hasattr(inputs, 'shape') else []:
+        with faults.under(f'model.{name}'):
+            module.check_image(*inputs.shape[-2:])
+    faults.report()
