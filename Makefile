@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini test check format data clean
+.PHONY: help env demo bench-mini bench-methods bench-savings test check format data clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -19,6 +19,12 @@ demo: env  ## train a detector block by block on real images, and compare its me
 
 bench-mini: env  ## train all mini sets locally and end to end, and write docs/results/mini.md (45 minutes)
 	$(RUN) tools/bench_mini.py $(ARGS)
+
+bench-methods: env  ## train one classifier by every method, and write docs/results/methods.md (an hour)
+	$(RUN) tools/analysis_tools/compare_methods.py $(ARGS)
+
+bench-savings: env  ## count what is kept for the backward beside the papers' figures: docs/results/savings.md
+	$(RUN) tools/analysis_tools/count_savings.py $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
