@@ -19,6 +19,7 @@ from torch.optim import SGD
 
 from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config import localize
+from mmlocal.datasets.generated import generated_batch, what_fits
 from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.registry import MODELS
 
@@ -126,83 +127,13 @@ def config():
     return lambda path: Config.fromfile(os.path.join(root, path))
 
 
-def detection_batch(size, classes):
-    from mmdet.testing import demo_mm_inputs
-
-    shapes = [[3, size, size]] * 2
-    return demo_mm_inputs(2, image_shapes=shapes, num_items=[4, 4], num_classes=classes, with_mask=True)
-
-
-def yolo_batch(size, classes):
-    """As mmyolo's own collate function has it: boxes of the whole batch, each with its image and label."""
-    # Of all sizes, as each level takes its own.
-    side = torch.linspace(0.2, 0.95, 8)[:, None] * size
-    corner = torch.rand(8, 2) * (size - side)
-    boxes = torch.cat([corner, corner + side], 1)
-    labels = torch.stack([torch.arange(8) % 2, torch.arange(8) % classes], 1)
-    samples = dict(bboxes_labels=torch.cat([labels, boxes], 1), img_metas=[dict(batch_input_shape=(size, size))] * 2)
-    return dict(inputs=torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8), data_samples=samples)
-
-
-def restoration_batch(size, scale):
-    from mmagic.structures import DataSample
-
-    samples = [DataSample(gt_img=torch.randint(0, 255, (3, size * scale, size * scale))) for _ in range(2)]
-    return dict(inputs=list(torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8)), data_samples=samples)
-
-
-def classification_batch(size, classes):
-    from mmpretrain.structures import DataSample
-
-    samples = [DataSample(metainfo=dict(img_shape=(size, size))).set_gt_label(i % classes) for i in range(4)]
-    return dict(inputs=torch.randint(0, 255, (4, 3, size, size)), data_samples=samples)
-
-
-def segmentation_batch(size, classes):
-    from mmengine.structures import PixelData
-    from mmseg.structures import SegDataSample
-
-    samples = []
-    for _ in range(2):
-        labels = torch.randint(0, classes, (1, size, size))
-        labels[:, :8] = 255
-        sample = SegDataSample(metainfo=dict(img_shape=(size, size), ori_shape=(size, size)))
-        sample.gt_sem_seg = PixelData(data=labels)
-        samples.append(sample)
-    return dict(inputs=list(torch.randint(0, 255, (2, 3, size, size), dtype=torch.uint8)), data_samples=samples)
-
-
-MAKERS = dict(
-    mmdet=detection_batch,
-    mmyolo=yolo_batch,
-    mmpretrain=classification_batch,
-    mmseg=segmentation_batch,
-    mmagic=restoration_batch,
-)
-
-
-@pytest.fixture
-def generated_batch():
+@pytest.fixture(name='generated_batch')
+def few_images():
     """Generated images of `size` with annotations, in the form of a host: `generated_batch('mmseg', 64, 19)`.
 
     The last argument is the number of classes; for restoration the scale.
     """
-    return lambda scope, size, classes: MAKERS[scope](size, classes)
-
-
-def last_argument(model):
-    """What a generated batch has to fit: the scale of a restoration model, the classes of any other."""
-    generator = model.get('generator')
-    if generator:
-        return generator.get('upscale_factor') or generator.upscale
-    slots = (
-        model.get('bbox_head'),
-        model.get('bbox_head', {}).get('head_module'),
-        model.get('roi_head', {}).get('bbox_head'),
-        model.get('decode_head'),
-        model.get('head'),
-    )
-    return next(head.num_classes for head in slots if head and 'num_classes' in head)
+    return lambda scope, size, fits: generated_batch(scope, (size, size), 4 if scope == 'mmpretrain' else 2, fits)
 
 
 def build_from(cfg):
@@ -240,7 +171,8 @@ def build_from(cfg):
     def make_batch(size):
         if cfg.default_scope == 'mmseg':
             model.data_preprocessor.size = (size, size)
-        return MAKERS[cfg.default_scope](size, last_argument(cfg.model))
+        count = 4 if cfg.default_scope == 'mmpretrain' else 2
+        return generated_batch(cfg.default_scope, (size, size), count, what_fits(cfg.model))
 
     return cfg, model, wrapper, make_batch
 

@@ -11,6 +11,7 @@ import os
 import platform
 import statistics
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -144,19 +145,26 @@ def verdicts(table_of, blocks):
     return lines
 
 
+def about(args):
+    """What was measured with what."""
+    return (
+        f'`make bench-methods`, {datetime.date.today()}; {os.cpu_count()} cores ({platform.machine()}), no GPU, torch '
+        f'{torch.__version__}. ResNet-32 on the mini digits at {args.size}x{args.size}, {args.epochs} epochs of AdamW, '
+        f'rate {args.lr:g}, for all; seeds {", ".join(map(str, args.seeds))}: mean and standard deviation of the last '
+        'validation, nothing selected. K as the papers count, with their cuts. Every preset as it stands in '
+        '`configs/_base_/local`, none tuned for this set. Peak: live bytes above the weights in one iteration; times '
+        f'with {args.jobs} runs at a time, one thread each. A small set, a short training: it compares what the '
+        'methods compute and cost here, not what they reach on CIFAR.'
+    )
+
+
 def report(table_of, args):
     base = table_of[Case(E2E)]
     return '\n'.join(
         [
             '# Methods, side by side',
             '',
-            f'`make bench-methods`, {datetime.date.today()}; {os.cpu_count()} cores ({platform.machine()}), no GPU,',
-            f'torch {torch.__version__}. ResNet-32 on the mini digits at {args.size}x{args.size},',
-            f'{args.epochs} epochs of AdamW, rate {args.lr:g}, for all; seeds {", ".join(map(str, args.seeds))}: mean and',
-            'standard deviation of the last validation, nothing selected. K as the papers count, with their cuts. Every',
-            'preset as it stands in `configs/_base_/local`, none tuned for this set. Peak: live bytes above the weights',
-            f'in one iteration; times with {args.jobs} runs at a time, one thread each. A small set, a short',
-            'training: it compares what the methods compute and cost here, not what they reach on CIFAR.',
+            *textwrap.wrap(about(args), 120),
             '',
             *table(table_of, base),
             '',
