@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
@@ -40,6 +41,8 @@ class Auxiliary(BaseModule):
     """
 
     passed_on = 1.0
+    # Whether `loss` gives all of its losses at once, in one graph.
+    whole = True
 
     def __init__(
         self,
@@ -122,8 +125,21 @@ class Auxiliary(BaseModule):
         return [(False, self.losses)]
 
     def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
-        """The losses, in one part."""
-        yield self.loss(feature, batch)
+        """The head's losses, then those of each term: one graph behind the bridge is alive at a time.
+
+        The gradient of all of them goes back through the bridge at the end.
+        """
+        if self.merge is not None:
+            yield self.loss(feature, batch)
+            return
+        output, further = separate(self.bridge(feature, *batch.further), batch.further)
+        leaf = output if output is feature else output.detach().requires_grad_()
+        yield self._head_losses(self.reader(leaf, further), batch)
+        for name in self.terms:
+            yield self.term_losses(self.reader(leaf, further), batch, [name])
+        if output is not feature:
+            with torch.autocast(leaf.device.type, enabled=False):
+                torch.autograd.backward(output, leaf.grad)
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs of head and terms for a block's output, without losses."""
@@ -138,13 +154,18 @@ class Auxiliary(BaseModule):
             batch: the images as the host's network gets them, its annotations, the feature bank.
         """
         read, merged = self._read(feature, batch)
-        losses: dict[str, Any] = self.head.loss(merged, batch.inputs, batch.data_samples)
-        return weighted(losses, self.loss_weight) | self.term_losses(read, batch)
+        return self._head_losses(merged, batch) | self.term_losses(read, batch)
 
-    def term_losses(self, read: Tensor, batch: Batch) -> dict[str, Any]:
-        """The terms' losses, weighted, by `loss_NAME`."""
-        found = {f'loss_{name}': term.loss(read, batch.inputs, batch.data_samples) for name, term in self.terms.items()}
-        return {key: self.term_weights[key.removeprefix('loss_')] * value for key, value in found.items()}
+    def _head_losses(self, read: Any, batch: Batch) -> dict[str, Any]:
+        losses: dict[str, Any] = self.head.loss(read, batch.inputs, batch.data_samples)
+        return weighted(losses, self.loss_weight)
+
+    def term_losses(self, read: Tensor, batch: Batch, names: Iterable[str] | None = None) -> dict[str, Any]:
+        """The losses of all terms, or of some, weighted, by `loss_NAME`."""
+        return {
+            f'loss_{name}': self.term_weights[name] * self.terms[name].loss(read, batch.inputs, batch.data_samples)
+            for name in (self.terms if names is None else names)
+        }
 
     def _read(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Any]:
         """What the terms read, and what the head reads."""

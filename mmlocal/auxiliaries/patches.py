@@ -42,6 +42,8 @@ class PatchAuxiliary(Auxiliary):
         ConfigError: if the head has no form for patches (detection, contrast), or the feature is no map.
     """
 
+    whole = False
+
     def __init__(
         self,
         place: Place,

@@ -94,6 +94,8 @@ class LocalBackbone(BaseModule):
         self.probe = probe(self.network, self.units, self.image(self.probe_size))
         self._refuse_crossings(faults)
         self.auxiliaries = self._build_auxiliaries(auxiliary, self.probe, faults)
+        if reconcile and not all(getattr(auxiliary, 'whole', False) for auxiliary in self.auxiliaries):
+            faults.found.append('reconcile needs an auxiliary with one loss: no patches, no streams')
         faults.report()
         self._hook_units()
         self.register_state_dict_post_hook(_strip_network)

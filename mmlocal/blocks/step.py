@@ -60,6 +60,9 @@ class Trainer(Protocol):
         computed. Only keys that contain `loss` are trained.
         """
 
+    def loss(self, feature: Tensor, batch: Batch) -> Losses:
+        """All losses at once; only for what is `whole`."""
+
     @property
     def passed_on(self) -> float:
         """Share of the model's own loss that goes on from the last block to those before it, within reach."""
@@ -223,9 +226,7 @@ class LocalStep:
     def _train_reconciled(self, output: Tensor, trainer: Trainer, batch: Batch, weight: float) -> Tensor:
         """Train an isolated block whose gradient at its input is to agree with the one that the block before got."""
         logs: dict[str, Tensor] = {}
-        ((_, losses_of),) = trainer.streams()
-        (losses,) = losses_of(output, batch)
-        total = _total(losses, trainer.name, logs)
+        total = _total(trainer.loss(output, batch), trainer.name, logs)
         (wanted,) = torch.autograd.grad(total, output, retain_graph=True)
         if self._entry is not None:
             penalty = disagreement(total, *self._entry[:2])

@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmlocal.auxiliaries.terms.resized_conv import resized_conv
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
@@ -66,6 +67,7 @@ class Reconstruction(BaseModule):
         super().__init__()
         self.loss_weight = loss_weight
         self.scale = scale
+        self.stride = stride
         for name, values in (('mean', mean), ('std', std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float).view(1, -1, 1, 1), persistent=False)
         doublings = math.log2(stride) if stride > 0 else 0.0
@@ -84,19 +86,22 @@ class Reconstruction(BaseModule):
         mean, std = self.mean.to(inputs), self.std.to(inputs)
         return ((inputs * std + mean) / self.scale).clamp(0, 1)
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """From (N, C, H, W) to the logits of an image (N, 3, about H * stride, W * stride)."""
-        logits: Tensor = self.layers(feature)
-        return logits
+    def forward(self, feature: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """From (N, C, H, W) to the logits of an image of `size`, by default (N, 3, H * stride, W * stride)."""
+        height, width = feature.shape[-2:]
+        wanted = size or (round(height * self.stride), round(width * self.stride))
+        logits: Tensor
+        if self.by_steps or wanted == (height, width):
+            logits = self.layers(feature)
+        else:
+            first: Any = self.layers[0]
+            logits = self.layers[1:](first.activate(first.norm(resized_conv(feature, first.conv.weight, wanted))))
+        return logits if logits.shape[-2:] == wanted else functional.interpolate(logits, wanted, mode='bilinear')
 
     def loss(self, feature: Tensor, inputs: Tensor, data_samples: Any) -> Tensor:
         """Mean binary cross-entropy; `data_samples` are not used."""
-        size = inputs.shape[-2:]
-        if not self.by_steps:
-            feature = functional.interpolate(feature, size, mode='bilinear', align_corners=True)
-        logits = self(feature)
-        if logits.shape[-2:] != size:
-            logits = functional.interpolate(logits, size, mode='bilinear')
+        height, width = inputs.shape[-2:]
+        logits = self(feature, (height, width))
         return functional.binary_cross_entropy_with_logits(logits, self.target(inputs))
 
 
