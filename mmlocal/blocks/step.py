@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mmlocal.blocks.reconcile import disagreement
+
 __all__ = ['Batch', 'LocalStep', 'Span', 'Trainer', 'current_step']
 
 Link = tuple[Tensor, Tensor]
@@ -208,20 +210,46 @@ class LocalStep:
         self._segments.clear()
 
     def _train(self, leaf: Tensor, trainer: Trainer, batch: Batch, reach: Span) -> None:
-        """Propagate the losses of one stream after the other, each as far as it flows."""
-        streams = trainer.streams()
+        """Propagate the losses of all streams to the block's output, then back as far as each flows."""
         logs: dict[str, Tensor] = {}
-        for i, (stays, losses_of) in enumerate(streams):
+        staying: Tensor | None = None
+        for stays, losses_of in trainer.streams():
             for losses in losses_of(leaf, batch):
                 total = _total(losses, trainer.name, logs)
                 with torch.autocast(leaf.device.type, enabled=False):
                     self._backward(total)
                 del losses, total
-            unfinished = i < len(streams) - 1
-            with torch.autocast(leaf.device.type, enabled=False):
-                self._propagate(reach.own if stays else reach.reach, len(self._segments) if unfinished else reach.kept)
+            if stays:
+                staying, leaf.grad = leaf.grad, None
         for name, value in logs.items():
             self._log(f'{trainer.name}.{name}', value)
+        with torch.autocast(leaf.device.type, enabled=False):
+            if staying is not None:
+                self._propagate_apart(leaf, staying, reach)
+            else:
+                self._propagate(reach.reach, reach.kept)
+
+    def _propagate_apart(self, leaf: Tensor, staying: Tensor, reach: Span) -> None:
+        """Carry two gradients back: `staying` through the block alone, `leaf.grad` as far as it reaches.
+
+        The block's weights need their sum, the blocks before it the second alone. Where the block is one link, one
+        backward with the sum and one for the block's input alone are enough; else each gradient has its own.
+        """
+        own, earlier = self._segments[-1], [one for links in list(self._segments)[:-1] for _, one in links]
+        flowing = leaf.grad
+        if flowing is not None and reach.own == 1 and len(own) == 1 and reach.reach > 1:
+            output, _ = own[0]
+            passed = torch.autograd.grad(output, earlier, flowing, retain_graph=True, allow_unused=True)
+            leaf.grad = None
+            torch.autograd.backward(output, flowing + staying, retain_graph=reach.kept > 0)
+            for one, gradient in zip(earlier, passed, strict=True):
+                one.grad = gradient
+            self._propagate(reach.reach, reach.kept)
+            return
+        leaf.grad = staying
+        self._propagate(reach.own, len(self._segments))
+        leaf.grad = flowing
+        self._propagate(reach.reach, reach.kept)
 
     def _train_reconciled(self, output: Tensor, trainer: Trainer, batch: Batch, weight: float) -> Tensor:
         """Train an isolated block whose gradient at its input is to agree with the one that the block before got."""
@@ -251,20 +279,6 @@ class LocalStep:
                 gradient, leaf.grad = leaf.grad, None
                 if gradient is not None and age < reach:
                     torch.autograd.backward(output, gradient, retain_graph=age < kept)
-
-
-def disagreement(loss: Tensor, start: Tensor, wanted: Tensor) -> Tensor:
-    """Squared distance between the directions of the gradient of `loss` at `start` and of `wanted`, from 0 to 4.
-
-    Differentiable. Source: successive gradient reconciliation (SGR, ICML 2024), by its abstract; the form of the
-    distance is an interpretation.
-    """
-    (found,) = torch.autograd.grad(loss, start, create_graph=True)
-    return (_direction(found) - _direction(wanted)).square().sum()
-
-
-def _direction(gradient: Tensor) -> Tensor:
-    return torch.nn.functional.normalize(gradient.flatten(), dim=0, eps=torch.finfo(gradient.dtype).tiny)
 
 
 def _total(losses: Losses, name: str, logs: dict[str, Tensor]) -> Tensor:
