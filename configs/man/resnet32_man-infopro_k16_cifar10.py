@@ -8,6 +8,7 @@ model = dict(
         partition=dict(type='Published', num_blocks=16),
         auxiliary=dict(
             _base_.man.auxiliary,
+            bridge=dict(_base_.man.auxiliary.bridge, recompute=True),
             head=dict(layers='2c2f'),
             loss_weight=(0.464, 0.393),
             terms=dict(reconstruction=dict(type='mmlocal.Reconstruction', loss_weight=(4.64, 3.93))),

@@ -7,6 +7,7 @@ model = dict(
         partition=dict(type='Published', num_blocks=16, stem_alone=True),
         auxiliary=dict(
             _base_.man_plus_plus.auxiliary,
+            bridge=dict(_base_.man_plus_plus.auxiliary.bridge, recompute=True),
             head=dict(type='mmlocal.DGLHead', size=8, channels=128, last_size=1),
         ),
     )

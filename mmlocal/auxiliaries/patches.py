@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, weighted
 from mmlocal.auxiliaries.cut import cut
+from mmlocal.auxiliaries.statistics import statistics_kept
 from mmlocal.blocks import Batch, Place
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
@@ -110,7 +109,7 @@ class PatchAuxiliary(Auxiliary):
 
     def _of_mean(self, feature: Tensor, batch: Batch) -> tuple[dict[str, Any], Tensor]:
         """The losses of the patches' mean scores, and their gradient for the scores of one patch."""
-        with torch.no_grad(), _statistics_kept(self):
+        with torch.no_grad(), statistics_kept(self):
             scores = [self.head(self._read(patch, part)[0]) for patch, part in self._cut(feature, batch)]
         with torch.enable_grad():
             mean = torch.stack(scores).mean(0).requires_grad_()
@@ -131,21 +130,3 @@ class PatchAuxiliary(Auxiliary):
                 if samples is not None and hasattr(self.head, 'crop'):
                     samples = self.head.crop(samples, place)
                 yield cut(feature, place), replace(batch, inputs=cut(batch.inputs, place), data_samples=samples)
-
-
-@contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Batch norm as in training, but for its running statistics, which stay."""
-    norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
-    counts = [
-        (m.num_batches_tracked, m.num_batches_tracked.clone()) for m, _ in norms if m.num_batches_tracked is not None
-    ]
-    for norm, _ in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in norms:
-            norm.momentum = momentum
-        for count, before in counts:
-            count.copy_(before)

@@ -116,6 +116,8 @@ class LocalStep:
         self._data_samples: Any = None
         self._bank: dict[str, Tensor] = {}
         self._passed_on = 1.0
+        # Gradient at the end of the running block that is not to flow beyond it.
+        self._staying: Tensor | None = None
         # What the running block starts from, the gradient that the block before got there, and a weight.
         self._entry: tuple[Tensor, Tensor, float] | None = None
         # A link is a unit's output and the leaf that is read in its place. Segments that a later loss still
@@ -212,7 +214,6 @@ class LocalStep:
     def _train(self, leaf: Tensor, trainer: Trainer, batch: Batch, reach: Span) -> None:
         """Propagate the losses of all streams to the block's output, then back as far as each flows."""
         logs: dict[str, Tensor] = {}
-        staying: Tensor | None = None
         for stays, losses_of in trainer.streams():
             for losses in losses_of(leaf, batch):
                 total = _total(losses, trainer.name, logs)
@@ -220,28 +221,31 @@ class LocalStep:
                     self._backward(total)
                 del losses, total
             if stays:
-                staying, leaf.grad = leaf.grad, None
+                self._staying, leaf.grad = leaf.grad, None
         for name, value in logs.items():
             self._log(f'{trainer.name}.{name}', value)
         with torch.autocast(leaf.device.type, enabled=False):
-            if staying is not None:
-                self._propagate_apart(leaf, staying, reach)
+            if self._staying is not None:
+                self._propagate_apart(leaf, reach)
             else:
                 self._propagate(reach.reach, reach.kept)
 
-    def _propagate_apart(self, leaf: Tensor, staying: Tensor, reach: Span) -> None:
-        """Carry two gradients back: `staying` through the block alone, `leaf.grad` as far as it reaches.
+    def _propagate_apart(self, leaf: Tensor, reach: Span) -> None:
+        """Carry two gradients back: what stays through the block alone, `leaf.grad` as far as it reaches.
 
         The block's weights need their sum, the blocks before it the second alone. Where the block is one link, one
         backward with the sum and one for the block's input alone are enough; else each gradient has its own.
         """
         own, earlier = self._segments[-1], [one for links in list(self._segments)[:-1] for _, one in links]
-        flowing = leaf.grad
-        if flowing is not None and reach.own == 1 and len(own) == 1 and reach.reach > 1:
+        staying, flowing = self._staying, leaf.grad
+        self._staying = leaf.grad = None
+        if staying is not None and flowing is not None and reach.own == 1 and len(own) == 1 and reach.reach > 1:
             output, _ = own[0]
             passed = torch.autograd.grad(output, earlier, flowing, retain_graph=True, allow_unused=True)
-            leaf.grad = None
-            torch.autograd.backward(output, flowing + staying, retain_graph=reach.kept > 0)
+            flowing += staying
+            del staying
+            torch.autograd.backward(output, flowing, retain_graph=reach.kept > 0)
+            del flowing
             for one, gradient in zip(earlier, passed, strict=True):
                 one.grad = gradient
             self._propagate(reach.reach, reach.kept)

@@ -10,6 +10,7 @@ from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
 from mmlocal.blocks import Later, Place, Shape
 from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.errors import ConfigError
+from mmlocal.memory import SavedBytes
 
 CUTS = ['layer1.1', 'layer2.1']
 
@@ -144,3 +145,21 @@ def test_both_ends_of_the_range_are_allowed(momentum):
 def test_a_momentum_outside_of_it_is_refused(momentum):
     with pytest.raises(ConfigError, match=rf'momentum = {momentum} is not within 0 and 1'):
         MomentumCopy(torch.nn.Linear(2, 2), momentum)
+
+
+def test_recomputing_the_copy_changes_nothing_but_what_is_kept(make_host, make_loop, man_auxiliary, image):
+    states, kept = [], []
+    for recompute in (False, True):
+        auxiliary = copy.deepcopy(man_auxiliary)
+        auxiliary['bridge']['recompute'] = recompute
+        loop = make_loop(make_host(partition=CUTS, auxiliary=auxiliary))
+        loop.step(image)
+        loop.step(image)
+        states.append(copy.deepcopy(loop.model.state_dict()))
+        feature = torch.randn(2, 8, 16, 16, dtype=torch.float64, requires_grad=True)
+        with SavedBytes(loop.model) as saved:
+            output = loop.model.backbone.auxiliaries[0].bridge(feature)
+        kept.append(saved.total)
+        del output
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
+    assert kept[1] < 0.7 * kept[0]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmlocal.auxiliaries.bridges.copies import CopyBridge, chained, follow_mode
 from mmlocal.auxiliaries.momentum_copy import MomentumCopy
+from mmlocal.auxiliaries.statistics import statistics_kept
 from mmlocal.blocks import Place, separate
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
@@ -35,6 +39,8 @@ class MomentumBridge(CopyBridge):
         momentum: m of the momentum copy, within 0 and 1.
         scaling: learn s (MAN++) instead of leaving it at 1.
         units: as for `CopyBridge`.
+        recompute: do not keep what the momentum copy's backward needs, but run the copy again there: the same
+            gradients, less memory, one more forward of a unit.
         twin: `first`, the first unit has a momentum copy; `all`, the whole chain has one, and their ends are
             added (MLAAN's variant without multilaminar modules).
 
@@ -49,10 +55,11 @@ class MomentumBridge(CopyBridge):
         scaling: bool = False,
         units: Mapping[str, Any] | Sequence[str] = {'type': 'Next'},
         twin: str = 'first',
+        recompute: bool = False,
     ) -> None:
         if twin not in _TWINS:
             raise ConfigError(f'twin = {twin!r} is not one of {", ".join(_TWINS)}')
-        self._whole = twin == 'all'
+        self._whole, self.recompute = twin == 'all', recompute
         super().__init__(place, units)
         if self._whole:
             if any(not isinstance(adapter, nn.Identity) for adapter in self.adapters):
@@ -75,12 +82,19 @@ class MomentumBridge(CopyBridge):
         return first
 
     def _step(self, i: int, feature: Tensor, further: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-        learnt, behind = super()._step(i, feature, further)
         if i > 0:
-            return learnt, behind
-        followed, _ = separate(self.ema(feature, *further))
+            return super()._step(i, feature, further)
+        # What runs first is propagated last: when the momentum copy runs again, the other one's graph is freed.
+        followed, _ = separate(self._followed(feature, further))
+        learnt, behind = super()._step(i, feature, further)
         scale = self.scale
         return (learnt + followed if scale is None else scale * learnt + (2 - scale) * followed), behind
+
+    def _followed(self, feature: Tensor, further: tuple[Any, ...]) -> Any:
+        if not self.recompute:
+            return self.ema(feature, *further)
+        again = partial(statistics_kept, self.ema)
+        return checkpoint(self.ema, feature, *further, use_reentrant=False, context_fn=lambda: (nullcontext(), again()))
 
     def start(self) -> None:
         """Make all copies equal to their sources, unless a loaded state has started them already."""
