@@ -7,6 +7,11 @@ model = dict(
         partition=dict(type='Published', num_blocks=16),
         reach=2,
         full_windows=True,
-        auxiliary=_base_.mlaan.auxiliary,
+        auxiliary=dict(
+            _base_.mlaan.auxiliary,
+            cascade=dict(
+                _base_.mlaan.auxiliary.cascade, bridge=dict(_base_.mlaan.auxiliary.cascade.bridge, recompute=True)
+            ),
+        ),
     )
 )
