@@ -49,7 +49,7 @@ TABLE = {
     'greedy': Entry(),
     'dgl': Entry(),
     'predsim': Entry(tasks=('cls',)),
-    'infopro': Entry(costs_more=('det',)),
+    'infopro': Entry(),
     'auglocal': Entry(),
     'man': Entry(copies=True),
     'man_plus_plus': Entry(copies=True),
@@ -216,11 +216,12 @@ def silence(run, heard, monkeypatch):
 def parts_of(run):
     """For each propagation of a local loss in a step, the index of its block."""
     for i, trainer in enumerate(run.network.trainers):
-        for _ in trainer.streams() if trainer else ():
-            yield i
-        patches = getattr(getattr(trainer, 'cascade', None), 'patches', 1)
-        for _ in range(patches**2 - 1):
-            yield i
+        streams = [trainer.independent, trainer.cascade] if hasattr(trainer, 'cascade') else [trainer]
+        for auxiliary in streams if trainer else []:
+            # Patches one by one; head and terms one by one, unless there is a bank, or one loss for all.
+            whole = auxiliary.merge or run.network.reconcile
+            parts = 1 if whole else 1 + len(auxiliary.terms)
+            yield from [i] * (auxiliary.patches**2 if hasattr(auxiliary, 'patches') else parts)
 
 
 @pytest.mark.integration
