@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).parents[2]
 QUICK = ['train_cfg.max_epochs=1', 'train_dataloader.dataset.indices=4', 'default_hooks.logger.interval=1']
@@ -21,11 +22,19 @@ def import_tool(name):
     return tool
 
 
+def forget_visualizers(kind=Visualizer):
+    """As in a new process: hooks take the visualizer that was made last, which here may be another test's."""
+    kind._instance_dict.clear()
+    for child in kind.__subclasses__():
+        forget_visualizers(child)
+
+
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Call a tool in this process: `call('train', config, '--resume')` gives its exit code and output."""
 
     def call(name, *args):
+        forget_visualizers()
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, args)])
         monkeypatch.setenv('LOCAL_RANK', '0')
         capsys.readouterr()
@@ -127,6 +136,7 @@ def host_run(host_config, tmp_path_factory):
 def local_run(local_config, tmp_path_factory):
     """An epoch of two iterations of a local config."""
     work_dir = tmp_path_factory.mktemp('local')
+    forget_visualizers()
     with pytest.MonkeyPatch.context() as patch:
         arguments = ['train.py', local_config, '--work-dir', work_dir, '--cfg-options', *QUICK]
         patch.setattr(sys, 'argv', [str(argument) for argument in arguments])
