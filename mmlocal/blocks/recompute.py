@@ -1,0 +1,57 @@
+"""Running a module again in the backward instead of keeping what its backward needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ['recompute_forward', 'run_twice', 'statistics_kept']
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norm as in training, but for its running statistics, which stay."""
+    norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
+    counts = [
+        (m.num_batches_tracked, m.num_batches_tracked.clone()) for m, _ in norms if m.num_batches_tracked is not None
+    ]
+    for norm, _ in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in norms:
+            norm.momentum = momentum
+        for count, before in counts:
+            count.copy_(before)
+
+
+def run_twice(module: nn.Module, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`run(*args)`, keeping its inputs alone; it runs again in the backward, and counts once for batch norm.
+
+    Args:
+        module: what runs, for its batch norm.
+        run: the module, or its forward.
+    """
+    again = partial(statistics_kept, module)
+    return checkpoint(run, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()), **kwargs)
+
+
+def recompute_forward(module: nn.Module) -> None:
+    """Let `module` run twice in training, and once anywhere else. Its hooks and its keys stay what they are."""
+    # A partial of the module, not a closure: a deep copy of the module runs its own weights.
+    module.forward = partial(_forward, module)  # type: ignore[method-assign]
+
+
+def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    forward = partial(type(module).forward, module)
+    if module.training and torch.is_grad_enabled():
+        return run_twice(module, forward, *args, **kwargs)
+    return forward(*args, **kwargs)
