@@ -1,5 +1,19 @@
-"""What a config will cost, before it is trained."""
+"""What a config will cost, and where to cut it, before it is trained."""
 
+from mmlocal.planning.costs import Costs, count_costs
+from mmlocal.planning.cuts import balanced_cuts
+from mmlocal.planning.images import image_batch
+from mmlocal.planning.plan import is_planned, parse_bytes, plan
 from mmlocal.planning.training_step import TrainingStep, estimate
 
-__all__ = ['TrainingStep', 'estimate']
+__all__ = [
+    'Costs',
+    'TrainingStep',
+    'balanced_cuts',
+    'count_costs',
+    'estimate',
+    'image_batch',
+    'is_planned',
+    'parse_bytes',
+    'plan',
+]

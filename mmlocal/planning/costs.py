@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import Any
@@ -32,6 +32,8 @@ class Costs:
         auxiliary: most while the auxiliary behind the unit runs and propagates, above what is live at the unit's end.
         weights: of the unit: their gradients are as large.
         auxiliary_weights: of the auxiliary behind it; for the last one of neck and heads.
+        auxiliary_static: weights, buffers and optimizer state of the auxiliary behind each.
+        static: weights, buffers and optimizer state of all but the auxiliaries.
         tail: most from the last unit's beginning to the end of the step, above what is live there.
     """
 
@@ -43,6 +45,8 @@ class Costs:
     auxiliary: list[int] = field(default_factory=list)
     weights: list[int] = field(default_factory=list)
     auxiliary_weights: list[int] = field(default_factory=list)
+    auxiliary_static: list[int] = field(default_factory=list)
+    static: int = 0
     tail: int = 0
 
     def of_block(self, first: int, last: int) -> int:
@@ -59,6 +63,12 @@ class Costs:
         return self.base[first] + most
 
 
+    def total(self, cuts: Sequence[str], peak: int) -> int:
+        """`peak` with weights, buffers and optimizer state of the model and of the auxiliaries at the cuts."""
+        chosen = (size for name, size in zip(self.names, self.auxiliary_static, strict=True) if name in cuts)
+        return self.static + sum(chosen) + peak
+
+
 def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
     """Costs of every unit under the config's auxiliary, from one estimated step with a cut behind each.
 
@@ -71,7 +81,7 @@ def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
     settings.update(reach=1, overlap=0, full_windows=False, reconcile=0.0)
     if isinstance(settings.auxiliary, (list, tuple)):
         raise ConfigError('partition: cuts are planned for one auxiliary for all blocks, and auxiliary is a list')
-    step, ledger = estimate(apart, shape, batch)
+    step, ledger = estimate(apart, shape, batch, warm_up=False)
     return _read(step, ledger)
 
 
@@ -84,7 +94,7 @@ def _read(step: TrainingStep, ledger: Ledger) -> Costs:
     backbone = local_backbone(step)
     marks = {(name, begins): i for i, name, begins in ledger.marks}
     found: dict[str, list[int]] = {name: [] for name in ('base', 'kept', 'forward', 'backward', 'auxiliary')}
-    start, live = 0, [0, *accumulate(_without_gradients(ledger))]
+    start, live = 0, [0, *accumulate(_activations(ledger))]
     for name in backbone.block_names[:-1]:
         end = marks[f'{name}.boundary', True]
         auxiliary, backward = ([marks[f'{name}.{part}', begins] for begins in (True, False)] for part in _PARTS)
@@ -107,6 +117,8 @@ def _read(step: TrainingStep, ledger: Ledger) -> Costs:
             *(_bytes(auxiliary.parameters()) for auxiliary in backbone.auxiliaries),
             _bytes(p for p in step.model.parameters() if id(p) not in inside),
         ],
+        auxiliary_static=[*map(step.static_bytes, backbone.auxiliaries), 0],
+        static=step.static_bytes() - step.static_bytes(backbone.auxiliaries),
         tail=max(_made_since(ledger, start)),
     )
 
@@ -114,16 +126,16 @@ def _read(step: TrainingStep, ledger: Ledger) -> Costs:
 _PARTS = ('auxiliary', 'backward')
 
 
-def _without_gradients(ledger: Ledger) -> Iterator[int]:
-    """Changes of live bytes; gradients of weights are counted apart."""
-    return (0 if entry.kind == 'gradient' else change for change, entry in ledger.events)
+def _activations(ledger: Ledger) -> Iterator[int]:
+    """Changes of live bytes; gradients of weights and optimizer state are counted apart."""
+    return (0 if entry.kind in ('gradient', 'optimizer') else change for change, entry in ledger.events)
 
 
 def _made_since(ledger: Ledger, start: int) -> list[int]:
     """Live bytes of what was made after event `start`, at that event and after each that follows."""
     made: set[int] = set()
     changes = [0]
-    for (_, entry), change in zip(ledger.events[start:], islice(_without_gradients(ledger), start, None), strict=True):
+    for (_, entry), change in zip(ledger.events[start:], islice(_activations(ledger), start, None), strict=True):
         if change > 0:
             made.add(id(entry))
         changes.append(change if id(entry) in made else 0)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmlocal.datasets.generated import generated_batch, what_fits
@@ -22,10 +23,6 @@ from mmlocal.errors import ConfigError, reason
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
 
 __all__ = ['TrainingStep', 'estimate']
-
-# The first step also makes the optimizer's state.
-_WARM_UP = 1
-
 
 class TrainingStep:
     """A config's model from random weights, its optimizer, and a batch of random images.
@@ -36,6 +33,7 @@ class TrainingStep:
         batch: images.
         device: `cpu` or `cuda`.
         fake: a mode under which the weights lose their numbers; only for `Ledger` then.
+        warm_up: run a first step, which also makes the optimizer's state.
 
     Raises:
         ConfigError: if the model cannot be built, no images can be generated, or it cannot take them.
@@ -48,6 +46,7 @@ class TrainingStep:
         batch: int,
         device: str = 'cpu',
         fake: FakeTensorMode | None = None,
+        warm_up: bool = True,
     ) -> None:
         self.device = device
         self.shape = shape
@@ -62,7 +61,7 @@ class TrainingStep:
             self.batch = generated_batch(self.scope, shape[1:], batch, what_fits(cfg.model))
         # The runner's part of local learning: copies start, and move with the optimizer.
         MomentumHook().before_train(SimpleNamespace(model=self.model, optim_wrapper=self.optim_wrapper))  # type: ignore[arg-type]
-        for _ in range(_WARM_UP):
+        if warm_up:
             self.run()
 
     def _build(self, cfg: Config, fake: FakeTensorMode | None) -> Any:
@@ -104,6 +103,14 @@ class TrainingStep:
             torch.cuda.synchronize()
         return time.perf_counter() - started
 
+    def static_bytes(self, part: nn.Module | None = None) -> int:
+        """Bytes of weights, buffers and the optimizer's state: of a part of the model, or of all of it."""
+        part = self.model if part is None else part
+        state = self.optim_wrapper.optimizer.state
+        kept = [value for p in part.parameters() if p in state for value in state[p].values()]
+        tensors = [*part.parameters(), *part.buffers(), *(value for value in kept if isinstance(value, torch.Tensor))]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     def peak_bytes(self) -> int:
         """Measured peak of a step, above weights and optimizer state."""
         with PeakMeter(self.device) as meter:
@@ -117,10 +124,12 @@ class TrainingStep:
         return ledger
 
 
-def estimate(cfg: Config, shape: tuple[int, int, int], batch: int) -> tuple[TrainingStep, Ledger]:
-    """A step of which no kernel runs, and what was noted of it."""
+def estimate(
+    cfg: Config, shape: tuple[int, int, int], batch: int, warm_up: bool = True
+) -> tuple[TrainingStep, Ledger]:
+    """A step of which no kernel runs, and what was noted of it; arguments as for `TrainingStep`."""
     with fake_step() as fake:
-        step = TrainingStep(cfg, shape, batch, fake=fake)
+        step = TrainingStep(cfg, shape, batch, fake=fake, warm_up=warm_up)
         return step, step.ledger()
 
 
