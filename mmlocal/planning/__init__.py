@@ -3,17 +3,24 @@
 from mmlocal.planning.costs import Costs, count_costs
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
+from mmlocal.planning.picture import draw_live_bytes, phases
 from mmlocal.planning.plan import is_planned, parse_bytes, plan
 from mmlocal.planning.training_step import TrainingStep, estimate
+from mmlocal.planning.variants import Variant, end_to_end, variants
 
 __all__ = [
     'Costs',
     'TrainingStep',
+    'Variant',
     'balanced_cuts',
     'count_costs',
+    'draw_live_bytes',
+    'end_to_end',
     'estimate',
     'image_batch',
     'is_planned',
     'parse_bytes',
+    'phases',
     'plan',
+    'variants',
 ]

@@ -34,6 +34,7 @@ class TrainingStep:
         device: `cpu` or `cuda`.
         fake: a mode under which the weights lose their numbers; only for `Ledger` then.
         warm_up: run a first step, which also makes the optimizer's state.
+        amp: run the forward under autocast: float16 on a GPU, bfloat16 on the CPU.
 
     Raises:
         ConfigError: if the model cannot be built, no images can be generated, or it cannot take them.
@@ -47,8 +48,9 @@ class TrainingStep:
         device: str = 'cpu',
         fake: FakeTensorMode | None = None,
         warm_up: bool = True,
+        amp: bool = False,
     ) -> None:
-        self.device = device
+        self.device, self.amp = device, amp
         self.shape = shape
         self.scope = cfg.get('default_scope', 'mmengine')
         with self._scope():
@@ -93,7 +95,8 @@ class TrainingStep:
         # A data preprocessor may change what it is given.
         batch = copy.deepcopy(self.batch)
         started = time.perf_counter()
-        with self._scope():
+        autocast = torch.autocast(self.device, torch.float16 if self.device == 'cuda' else torch.bfloat16, self.amp)
+        with self._scope(), autocast:
             try:
                 self.model.train_step(batch, self.optim_wrapper)
             except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
@@ -125,11 +128,11 @@ class TrainingStep:
 
 
 def estimate(
-    cfg: Config, shape: tuple[int, int, int], batch: int, warm_up: bool = True
+    cfg: Config, shape: tuple[int, int, int], batch: int, warm_up: bool = True, amp: bool = False
 ) -> tuple[TrainingStep, Ledger]:
     """A step of which no kernel runs, and what was noted of it; arguments as for `TrainingStep`."""
     with fake_step() as fake:
-        step = TrainingStep(cfg, shape, batch, fake=fake, warm_up=warm_up)
+        step = TrainingStep(cfg, shape, batch, fake=fake, warm_up=warm_up, amp=amp)
         return step, step.ledger()
 
 
