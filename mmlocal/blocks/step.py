@@ -197,6 +197,11 @@ class LocalStep:
             self._block_done(reach.alone)
         return leaf
 
+    @property
+    def reconciles(self) -> bool:
+        """Whether the model's own loss has a penalty that reads its gradient before the last block."""
+        return self._entry is not None
+
     def own_loss(self, loss: Tensor, scale: float = 1.0) -> Tensor:
         """The model's own loss, which `scale` was applied to, with the penalty that is the last block's."""
         if self._entry is None:
