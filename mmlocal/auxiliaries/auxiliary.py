@@ -106,7 +106,9 @@ class Auxiliary(BaseModule):
             return [f'chunks = {self.chunks}: a feature bank does not go with losses that couple the images of a batch']
         if self.recompute:
             return []
-        return [f'chunks = {self.chunks}: the losses of {self.name} couple the images of a batch: recompute=True as well']
+        return [
+            f'chunks = {self.chunks}: the losses of {self.name} couple the images of a batch: recompute=True as well'
+        ]
 
     def _build_head(self, head: Mapping[str, Any]) -> Any:
         shape = self.bridge.shape if self.merge is None else self.merge.shape

@@ -96,9 +96,7 @@ def balanced(
 
 
 @PARTITIONS.register_module(name='Budget')
-def budget(
-    units: Sequence[Unit], peak: str, shape: Sequence[int] | None = None, batch: int | None = None
-) -> list[str]:
+def budget(units: Sequence[Unit], peak: str, shape: Sequence[int] | None = None, batch: int | None = None) -> list[str]:
     """The fewest blocks that fit into `peak` (`'8GiB'`), weights and optimizer state counted in; see `Balanced`.
 
     Raises:

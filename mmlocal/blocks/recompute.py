@@ -39,6 +39,8 @@ def run_twice(module: nn.Module, run: Callable[..., Any], *args: Any, **kwargs: 
     Args:
         module: what runs, for its batch norm.
         run: the module, or its forward.
+        *args: given to `run`.
+        **kwargs: given to `run`.
     """
     again = partial(statistics_kept, module)
     return checkpoint(run, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()), **kwargs)
@@ -47,7 +49,7 @@ def run_twice(module: nn.Module, run: Callable[..., Any], *args: Any, **kwargs: 
 def recompute_forward(module: nn.Module) -> None:
     """Let `module` run twice in training, and once anywhere else. Its hooks and its keys stay what they are."""
     # A partial of the module, not a closure: a deep copy of the module runs its own weights.
-    module.forward = partial(_forward, module)  # type: ignore[method-assign]
+    module.forward = partial(_forward, module)
 
 
 def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:

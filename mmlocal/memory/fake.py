@@ -47,10 +47,12 @@ def make_fake(module: nn.Module, fake: FakeTensorMode) -> None:
         if id(tensor) not in made:
             # The original is held, so that its id is not another's later.
             made[id(tensor)] = (tensor, fake.from_tensor(tensor))
-        return made[id(tensor)][1]  # type: ignore[no-any-return]
+        fake_one: Tensor = made[id(tensor)][1]
+        return fake_one
 
     for part in module.modules():
-        for kept in (part._parameters, part._buffers):
+        tensors: list[dict[str, Any]] = [part._parameters, part._buffers]
+        for kept in tensors:
             kept.update({name: fake_of(tensor) for name, tensor in kept.items() if tensor is not None})
 
 
@@ -58,7 +60,7 @@ class _Hybrid(TorchDispatchMode):
     """Small tensors stay real until they meet a fake one; data-dependent operations draw numbers."""
 
     def __init__(self, fake: FakeTensorMode) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.fake = fake
 
     def __torch_dispatch__(
@@ -81,7 +83,12 @@ class _Hybrid(TorchDispatchMode):
                 return func(*drawn[0], **drawn[1])
         # What is changed in place stays what it is; its numbers are not right, and nobody asks for them.
         written = func._schema.arguments if hasattr(func, '_schema') else ()
-        if written and written[0].alias_info is not None and written[0].alias_info.is_write and isinstance(args[0], Tensor):
+        if (
+            written
+            and written[0].alias_info is not None
+            and written[0].alias_info.is_write
+            and isinstance(args[0], Tensor)
+        ):
             return args[0]
         return output
 

@@ -55,7 +55,7 @@ class Ledger(TorchDispatchMode):
     """
 
     def __init__(self, *watched: nn.Module | Optimizer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.events: list[tuple[int, Entry]] = []
         # Where `record_function` begins and ends, as an index into the events.
         self.marks: list[tuple[int, str, bool]] = []
@@ -76,12 +76,12 @@ class Ledger(TorchDispatchMode):
                     one.register_step_pre_hook(lambda *_: self._label.append('optimizer')),
                     one.register_step_post_hook(lambda *_: self._label.remove('optimizer')),
                 ]
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Close the book."""
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         for handle in self._handles:
             handle.remove()
 

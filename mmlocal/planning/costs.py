@@ -62,7 +62,6 @@ class Costs:
             most = max(most, kept[u] - self.kept[u] + self.backward[u] + gradients)
         return self.base[first] + most
 
-
     def total(self, cuts: Sequence[str], peak: int) -> int:
         """`peak` with weights, buffers and optimizer state of the model and of the auxiliaries at the cuts."""
         chosen = (size for name, size in zip(self.names, self.auxiliary_static, strict=True) if name in cuts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from mmlocal.errors import ConfigError
 from mmlocal.planning.costs import Costs
@@ -32,7 +32,7 @@ def balanced_cuts(costs: Costs, num_blocks: int) -> tuple[list[str], int]:
         raise ConfigError(f'num_blocks = {num_blocks} is not within 1 and {count}, the units that can be cut')
     block = lru_cache(maxsize=None)(costs.of_block)
 
-    @lru_cache(maxsize=None)
+    @cache
     def smallest(first: int, blocks: int) -> int:
         """Peak of the best division of the units from `first` on."""
         if blocks == 1:
@@ -41,7 +41,7 @@ def balanced_cuts(costs: Costs, num_blocks: int) -> tuple[list[str], int]:
 
     allowed = smallest(0, num_blocks) * _AS_GOOD
 
-    @lru_cache(maxsize=None)
+    @cache
     def cheapest(first: int, blocks: int) -> tuple[float, tuple[int, ...]]:
         """Bytes of the auxiliaries and last units of the cheapest division under the allowed peak."""
         if blocks == 1:

@@ -65,4 +65,3 @@ def _size(transform: Mapping[str, Any]) -> tuple[int, int] | None:
         if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(side, int) for side in value):
             return (value[0], value[1]) if key in _HEIGHT_FIRST else (value[1], value[0])
     return None
-

@@ -23,6 +23,9 @@ def phases(ledger: Ledger) -> list[tuple[int, int, str]]:
             block += 1
         elif phase in _PHASES and not begins:
             found.append((start, i, name))
+        elif phase == 'boundary':
+            # The block's own optimizer step.
+            found.append((start, i, f'{where}.backward'))
         start = i if where.startswith('block') else start
     return [*found, (start, len(ledger.events), f'block{block} and the end')]
 
@@ -58,9 +61,9 @@ def _draw(panel: Any, ledger: Ledger) -> None:
         panel.fill_between([], [], color=f'C{i % 10}', label=block)
     peak = live.index(max(live))
     top = '\n'.join(f'{entry.made_by} {entry.nbytes / 2**20:.0f} MiB' for entry in ledger.at_peak()[:3])
-    panel.annotate(
-        top, (peak, live[peak]), (8, -4), textcoords='offset points', va='top', fontsize='x-small', annotation_clip=False
-    )
+    at = dict(textcoords='offset points', va='top', fontsize='x-small', annotation_clip=False)
+    panel.annotate(top, (peak, live[peak]), (8, -4), **at)
     panel.plot(peak, live[peak], 'kv', ms=5)
-    panel.legend(fontsize='x-small', ncols=2, title='light: forward, middle: auxiliary, full: backward', title_fontsize='x-small')
+    title = 'light: forward, middle: auxiliary, full: backward'
+    panel.legend(fontsize='x-small', ncols=2, title=title, title_fontsize='x-small')
     panel.margins(x=0.01)

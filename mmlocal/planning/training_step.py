@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
@@ -23,6 +24,7 @@ from mmlocal.errors import ConfigError, reason
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
 
 __all__ = ['TrainingStep', 'estimate']
+
 
 class TrainingStep:
     """A config's model from random weights, its optimizer, and a batch of random images.
@@ -62,7 +64,10 @@ class TrainingStep:
         with _without(fake):
             self.batch = generated_batch(self.scope, shape[1:], batch, what_fits(cfg.model))
         # The runner's part of local learning: copies start, and move with the optimizer.
-        MomentumHook().before_train(SimpleNamespace(model=self.model, optim_wrapper=self.optim_wrapper))  # type: ignore[arg-type]
+        runner: Any = SimpleNamespace(model=self.model, optim_wrapper=self.optim_wrapper)
+        MomentumHook().before_train(runner)
+        # What some preprocessors ask the runner's for.
+        MessageHub.get_current_instance().update_info('iter', 0)
         if warm_up:
             self.run()
 

@@ -42,10 +42,9 @@ def end_to_end(cfg: Config, **network: Any) -> Config:
     backbone = find_backbone(cfg)[1]  # type: ignore[index]
     if not isinstance(backbone.auxiliary, dict):
         backbone.auxiliary = backbone.auxiliary[0]
-    backbone.setdefault('recompute', False)
-    if 'recompute' not in network:
-        backbone.recompute = False
-    cfg.optim_wrapper.update(step_policy="joint")
+    backbone.recompute = network.get('recompute', False)
+    if str(cfg.optim_wrapper.get('type')).startswith('mmlocal.'):
+        cfg.optim_wrapper.update(step_policy='joint', split_end=False)
     return cfg
 
 

@@ -1,7 +1,7 @@
 """What a config's training step needs, and what other ways to train the same model would.
 
     python tools/analysis_tools/memory_report.py configs/man/faster_rcnn_r50_man_coco.py --shape 3 512 512
-    python tools/analysis_tools/memory_report.py mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py --local fba --estimate
+    python tools/analysis_tools/memory_report.py mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py --local fba
 
 With --estimate no kernel runs, so that sizes can be asked for that this machine could not hold. Without, peaks are
 measured (on the CPU from the allocator's events, on CUDA from its statistics of allocated bytes), and steps are timed.
@@ -113,7 +113,13 @@ def main():
     rows = []
     for variant in variants(cfg, costs):
         console.print(f'{variant.name} ...', style='dim')
-        rows.append(Row(variant, shape, batch, args))
+        try:
+            rows.append(Row(variant, shape, batch, args))
+        except ConfigError as error:
+            # What every way has in common is wrong in the first one; some hosts' kernels know no mixed precision.
+            if not rows or not variant.amp:
+                raise
+            console.print(f'  not possible: {error}')
     how = 'estimated, no kernel run' if args.estimate else f'measured on {args.device}'
     show(rows, f'{args.config}: {batch} images of {"x".join(map(str, shape))}, {how}', console)
     chosen = [rows[0], *(row for row in rows if row.name.startswith('local as configured'))][:2]
