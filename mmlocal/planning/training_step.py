@@ -125,6 +125,10 @@ class TrainingStep:
             self.run()
         return meter.peak_bytes
 
+    def reserved_bytes(self) -> int | None:
+        """What the caching allocator held at most; there is none on the CPU."""
+        return torch.cuda.max_memory_reserved() if self.device == 'cuda' else None
+
     def ledger(self) -> Ledger:
         """A step with every tensor noted."""
         with Ledger(self.model, self.optim_wrapper.optimizer) as ledger:

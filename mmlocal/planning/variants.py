@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from mmengine.config import Config
 from mmlocal.config import find_backbone
 from mmlocal.planning.costs import Costs
 from mmlocal.planning.cuts import balanced_cuts
+from mmlocal.registry import MODELS
 
-__all__ = ['Variant', 'end_to_end', 'variants']
+__all__ = ['Variant', 'checkpointed', 'end_to_end', 'variants']
 
 
 class Variant(NamedTuple):
@@ -46,6 +48,17 @@ def end_to_end(cfg: Config, **network: Any) -> Config:
     if str(cfg.optim_wrapper.get('type')).startswith('mmlocal.'):
         cfg.optim_wrapper.update(step_policy='joint', split_end=False)
     return cfg
+
+
+def checkpointed(cfg: Config) -> Variant:
+    """End to end with the network's own `with_cp`; where it has none, with its units recomputed."""
+    backbone = find_backbone(cfg)[1]  # type: ignore[index]
+    arch = backbone.arch if isinstance(backbone.arch, str) else backbone.arch.type
+    with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        own = 'with_cp' in inspect.signature(registry.get(arch)).parameters
+    if own:
+        return Variant('end-to-end, with_cp', end_to_end(cfg, with_cp=True))
+    return Variant('end-to-end, units recomputed', end_to_end(cfg, recompute=True))
 
 
 def variants(cfg: Config, costs: Costs | None, num_blocks: Sequence[int] = (2, 4, 8)) -> Iterator[Variant]:
