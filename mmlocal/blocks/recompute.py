@@ -42,8 +42,26 @@ def run_twice(module: nn.Module, run: Callable[..., Any], *args: Any, **kwargs: 
         *args: given to `run`.
         **kwargs: given to `run`.
     """
-    again = partial(statistics_kept, module)
-    return checkpoint(run, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again()), **kwargs)
+    contexts = partial(_contexts, module)
+    return checkpoint(run, *args, use_reentrant=False, context_fn=contexts, **kwargs)
+
+
+class _StatisticsKept:
+    """`statistics_kept` that may be entered again: with a reach above 1 several losses run a unit again."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __enter__(self) -> None:
+        self.kept = statistics_kept(self.module)
+        self.kept.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.kept.__exit__(*error)
+
+
+def _contexts(module: nn.Module) -> tuple[Any, Any]:
+    return nullcontext(), _StatisticsKept(module)
 
 
 def recompute_forward(module: nn.Module) -> None:

@@ -79,7 +79,7 @@ def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
     settings.partition = dict(type='Each')
     settings.update(reach=1, overlap=0, full_windows=False, reconcile=0.0)
     if isinstance(settings.auxiliary, (list, tuple)):
-        raise ConfigError('partition: cuts are planned for one auxiliary for all blocks, and auxiliary is a list')
+        raise ConfigError(' cannot be planned: auxiliary is a list, and which one would train which block is open')
     step, ledger = estimate(apart, shape, batch, warm_up=False)
     return _read(step, ledger)
 

@@ -30,10 +30,11 @@ def image_batch(cfg: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tuple
     shape = given.get('shape') or _shape(cfg, loader)
     if shape is None or batch is None:
         raise ConfigError(
-            ': no transform of train_dataloader tells the size of the images: give it, as shape=(3, 224, 224), batch=32'
+            ' cannot be planned: no transform of train_dataloader tells the size of the images. '
+            'Give it: shape=(3, 224, 224), batch=32'
         )
     if len(shape) != 3 or min(*shape, batch) < 1:
-        raise ConfigError(f'.shape = {tuple(shape)}, batch = {batch}: channels, height, width and images, all positive')
+        raise ConfigError(f'shape = {tuple(shape)}, batch = {batch}: channels, height, width and images, all positive')
     return (int(shape[0]), int(shape[1]), int(shape[2])), int(batch)
 
 

@@ -82,7 +82,7 @@ def parse_bytes(text: Any) -> int:
     """
     found = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMG]i?)?B?\s*', str(text))
     if found is None:
-        raise ConfigError(f".peak = {text!r} is no amount of memory, as '8GiB' or '500MiB' is")
+        raise ConfigError(f"peak = {text!r} is no amount of memory, as '8GiB' or '500MiB' is")
     return int(float(found[1]) * _UNITS[found[2] or ''])
 
 
@@ -131,7 +131,7 @@ def _fit(cfg: Config, backbone: Any, budget: int, shape: tuple[int, int, int], b
                 return ledger.peak_bytes
         settings.partition = plans[totals.index(min(totals))][0]
         best.append((min(totals), attempt.name, tried))
-    raise ConfigError(f'.peak = {_mib(budget)} is below what any plan needs. The smallest {_floor(best, shape, batch)}')
+    raise ConfigError(f'peak = {_mib(budget)} is below what any plan needs. The smallest {_floor(best, shape, batch)}')
 
 
 def _attempted(cfg: Config, attempt: _Attempt) -> Config:

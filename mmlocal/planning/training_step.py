@@ -53,7 +53,9 @@ class TrainingStep:
         amp: bool = False,
     ) -> None:
         self.device, self.amp = device, amp
-        self.shape = shape
+        self.shape, self.count = shape, batch
+        if shape[0] != 3:
+            raise ConfigError(f'shape = {tuple(shape)} has {shape[0]} channels: the generated images have 3')
         self.scope = cfg.get('default_scope', 'mmengine')
         with self._scope():
             self.model = self._build(cfg, fake)
@@ -106,7 +108,9 @@ class TrainingStep:
                 self.model.train_step(batch, self.optim_wrapper)
             except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
                 shape = 'x'.join(map(str, self.shape))
-                raise ConfigError(f'the model cannot take a step with images of {shape}: {reason(error)}') from error
+                raise ConfigError(
+                    f'the model cannot take a step with {self.count} images of {shape}: {reason(error)}'
+                ) from error
         if self.device == 'cuda':
             torch.cuda.synchronize()
         return time.perf_counter() - started

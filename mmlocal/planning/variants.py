@@ -55,7 +55,8 @@ def checkpointed(cfg: Config) -> Variant:
     backbone = find_backbone(cfg)[1]  # type: ignore[index]
     arch = backbone.arch if isinstance(backbone.arch, str) else backbone.arch.type
     with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        own = 'with_cp' in inspect.signature(registry.get(arch)).parameters
+        bases = inspect.getmro(registry.get(arch))
+    own = any('with_cp' in inspect.signature(base).parameters for base in bases[:-1])
     if own:
         return Variant('end-to-end, with_cp', end_to_end(cfg, with_cp=True))
     return Variant('end-to-end, units recomputed', end_to_end(cfg, recompute=True))
