@@ -1,6 +1,6 @@
 """What a config will cost, and where to cut it, before it is trained."""
 
-from mmlocal.planning.costs import Costs, count_costs
+from mmlocal.planning.costs import Costs, count_costs, local_backbone
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
 from mmlocal.planning.picture import draw_live_bytes, phases
@@ -22,6 +22,7 @@ __all__ = [
     'estimate',
     'image_batch',
     'is_planned',
+    'local_backbone',
     'measure',
     'parse_bytes',
     'phases',

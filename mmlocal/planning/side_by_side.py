@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmlocal.errors import ConfigError
+from mmlocal.errors import ConfigError, reason
 from mmlocal.planning.variants import Variant
 
 __all__ = ['Measured', 'measure']
@@ -109,3 +109,5 @@ def _work(
             connection.send(step.run())
     except ConfigError as error:
         connection.send(error)
+    except Exception as error:  # hosts raise what they like; the parent tells whose it was
+        connection.send(ConfigError(reason(error)))

@@ -75,6 +75,8 @@ class TrainingStep:
 
     def _build(self, cfg: Config, fake: FakeTensorMode | None) -> Any:
         settings = copy.deepcopy(cfg.model)
+        # From random weights: nothing is loaded, and nothing is looked for.
+        settings.pop('pretrained', None)
         for slot in ('backbone', 'generator'):
             if settings.get(slot, {}).get('init_cfg'):
                 settings[slot].init_cfg = None
