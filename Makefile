@@ -26,6 +26,9 @@ bench-methods: env  ## train one classifier by every method, and write docs/resu
 bench-savings: env  ## count what is kept for the backward beside the papers' figures: docs/results/savings.md
 	$(RUN) tools/analysis_tools/count_savings.py $(ARGS)
 
+bench-memory: env  ## measure peaks and times beside end-to-end and checkpointing, and write docs/results/memory.md (20 minutes)
+	$(RUN) tools/bench_memory.py $(ARGS)
+
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
 

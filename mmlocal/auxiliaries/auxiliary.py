@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
+from mmlocal.auxiliaries.cut import Piece, images_of
 from mmlocal.auxiliaries.reader import Reader
-from mmlocal.blocks import Batch, Place, separate
+from mmlocal.blocks import Batch, Place, separate, statistics_kept
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
@@ -35,14 +38,17 @@ class Auxiliary(BaseModule):
         terms: configs of further losses, by the name that they have in the logs.
         loss_weight: factor of the head's losses. A pair is interpolated from the first boundary to the last, here
             and in the terms.
+        chunks: divide the batch into as many parts, one after the other, the graph of each freed before the next:
+            the same losses and gradients, but for batch norm, which normalises each part by itself. A head or a
+            term that does not take the mean over images (detection, similarity) needs `recompute`, too: the
+            bridge alone runs in parts then.
+        recompute: do not keep what the bridge's backward needs, but run it again there: the same gradients.
 
     Raises:
-        ConfigError: if the head is missing, or bridge, merge, head or a term do not fit.
+        ConfigError: if the head is missing, or bridge, merge, head or a term do not fit, or the losses have no chunks.
     """
 
     passed_on = 1.0
-    # Whether `loss` gives all of its losses at once, in one graph.
-    whole = True
 
     def __init__(
         self,
@@ -52,8 +58,11 @@ class Auxiliary(BaseModule):
         merge: Mapping[str, Any] | None = None,
         terms: Mapping[str, Mapping[str, Any]] | None = None,
         loss_weight: Weight = 1.0,
+        chunks: int = 1,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.chunks, self.recompute = chunks, recompute
         self.name = place.block
         self.place = place.cut
         self.loss_weight = place.between(loss_weight)
@@ -74,7 +83,32 @@ class Auxiliary(BaseModule):
                 with faults.under('head'):
                     self.head = self._build_head(head)
             self._build_terms(terms or {}, place, faults)
+        if not faults.found:
+            faults.found += self._chunk_faults()
         faults.report()
+
+    @property
+    def whole(self) -> bool:
+        """Whether `loss` gives all of its losses at once, in one graph."""
+        return self.chunks == 1 and not self.recompute
+
+    @property
+    def _separable(self) -> bool:
+        """Whether the losses of a batch are the mean of those of its images."""
+        return all(getattr(part, 'mean_over_images', False) for part in (self.head, *self.terms.values()))
+
+    def _chunk_faults(self) -> list[str]:
+        if self.chunks < 1:
+            return [f'chunks = {self.chunks} is below 1']
+        if self.chunks == 1 or self._separable:
+            return []
+        if self.merge is not None:
+            return [f'chunks = {self.chunks}: a feature bank does not go with losses that couple the images of a batch']
+        if self.recompute:
+            return []
+        return [
+            f'chunks = {self.chunks}: the losses of {self.name} couple the images of a batch: recompute=True as well'
+        ]
 
     def _build_head(self, head: Mapping[str, Any]) -> Any:
         shape = self.bridge.shape if self.merge is None else self.merge.shape
@@ -125,21 +159,54 @@ class Auxiliary(BaseModule):
         return [(False, self.losses)]
 
     def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
-        """The head's losses, then those of each term: one graph behind the bridge is alive at a time.
+        """The losses part by part: of a chunk of the batch the head's, then those of each term.
 
-        The gradient of all of them goes back through the bridge at the end.
+        One graph behind the bridge is alive at a time. The gradient of all of them goes back through the bridge.
         """
+        if self.chunks == 1 or not self._separable:
+            yield from self._losses_of(feature, batch)
+            return
+        for chosen in self._chunks(feature):
+            piece = Piece(feature, itemgetter(chosen))
+            share = piece.leaf.shape[0] / feature.shape[0]
+            for losses in self._losses_of(piece.leaf, _some(batch, chosen)):
+                yield portion(losses, share)
+            piece.give_back()
+
+    def _chunks(self, feature: Tensor) -> Iterator[slice]:
+        count = feature.shape[0]
+        size = -(-count // self.chunks)
+        return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+    def _losses_of(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
         if self.merge is not None:
             yield self.loss(feature, batch)
             return
-        output, further = separate(self.bridge(feature, *batch.further), batch.further)
+        # Without a graph where it runs again.
+        with torch.set_grad_enabled(not self.recompute):
+            output, further = separate(self.bridge(feature, *batch.further), batch.further)
         leaf = output if output is feature else output.detach().requires_grad_()
         yield self._head_losses(self.reader(leaf, further), batch)
         for name in self.terms:
             yield self.term_losses(self.reader(leaf, further), batch, [name])
-        if output is not feature:
-            with torch.autocast(leaf.device.type, enabled=False):
-                torch.autograd.backward(output, leaf.grad)
+        if output is feature:
+            return
+        if self.recompute:
+            del output
+            self._rerun_bridge(feature, batch, leaf.grad)
+        else:
+            _propagate(output, leaf.grad)
+
+    def _rerun_bridge(self, feature: Tensor, batch: Batch, gradient: Tensor | None) -> None:
+        """Carry the gradient of what the bridge put out back to the block's output, chunk by chunk."""
+        with statistics_kept(self.bridge):
+            if gradient is None or self.chunks == 1 or self._separable:
+                _propagate(separate(self.bridge(feature, *batch.further))[0], gradient)
+                return
+            for chosen in self._chunks(feature):
+                piece = Piece(feature, itemgetter(chosen))
+                _propagate(separate(self.bridge(piece.leaf, *batch.further))[0], gradient[chosen])
+                piece.give_back()
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs of head and terms for a block's output, without losses."""
@@ -174,6 +241,29 @@ class Auxiliary(BaseModule):
             return read, read
         outputs = self.bridge.outputs(feature, *batch.further)
         return self.reader(*outputs[-1]), self.merge(outputs, batch.bank)
+
+
+def _propagate(output: Tensor, gradient: Tensor | None) -> None:
+    # The forward of a mixed-precision step is under autocast, its backward must not be.
+    with torch.autocast(output.device.type, enabled=False):
+        torch.autograd.backward(output, gradient)
+
+
+def _some(batch: Batch, chosen: slice) -> Batch:
+    """A batch of some images."""
+    return replace(
+        batch,
+        inputs=images_of(batch.inputs, chosen),
+        data_samples=images_of(batch.data_samples, chosen),
+        bank={name: output[chosen] for name, output in batch.bank.items()},
+    )
+
+
+def portion(losses: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """What a part of a batch adds to the means over the whole of it; logged values, too."""
+    return {
+        name: [share * v for v in value] if isinstance(value, list) else share * value for name, value in losses.items()
+    }
 
 
 def weighted(losses: Mapping[str, Any], weight: float) -> dict[str, Any]:

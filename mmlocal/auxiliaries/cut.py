@@ -1,13 +1,15 @@
-"""A patch of an image."""
+"""A part of a batch: some of its images, or a patch of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-__all__ = ['cut']
+__all__ = ['Piece', 'cut', 'images_of']
 
 
 def cut(image: Any, place: Sequence[int]) -> Any:
@@ -17,3 +19,36 @@ def cut(image: Any, place: Sequence[int]) -> Any:
     row, column, n = place
     height, width = image.shape[-2] // n, image.shape[-1] // n
     return image[..., row * height : (row + 1) * height, column * width : (column + 1) * width]
+
+
+def images_of(batch: Any, chosen: slice) -> Any:
+    """Some images of a batch's tensor, its list of annotations, or mmagic's one annotation for all of them."""
+    if isinstance(batch, (Tensor, list)):
+        return batch[chosen]
+    if hasattr(batch, 'gt_img'):
+        return SimpleNamespace(gt_img=batch.gt_img[chosen])
+    return batch
+
+
+class Piece:
+    """A part of a block's output as a leaf of its own.
+
+    A view's gradient is as large as what it is a view of; a leaf's is as large as the leaf.
+
+    Args:
+        feature: the block's output, a leaf.
+        take: gives the part of a tensor like it, as a view.
+    """
+
+    def __init__(self, feature: Tensor, take: Callable[[Tensor], Tensor]) -> None:
+        self.feature, self.take = feature, take
+        self.leaf = take(feature).detach().requires_grad_()
+
+    def give_back(self) -> None:
+        """Add the leaf's gradient to the block's, in its place."""
+        if self.leaf.grad is None:
+            return
+        if self.feature.grad is None:
+            self.feature.grad = torch.zeros_like(self.feature)
+        self.take(self.feature.grad).add_(self.leaf.grad)
+        self.leaf.grad = None

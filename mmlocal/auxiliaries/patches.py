@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, weighted
-from mmlocal.auxiliaries.cut import cut
-from mmlocal.auxiliaries.statistics import statistics_kept
-from mmlocal.blocks import Batch, Place
+from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, portion, weighted
+from mmlocal.auxiliaries.cut import Piece, cut
+from mmlocal.blocks import Batch, Place, statistics_kept
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
@@ -41,8 +41,6 @@ class PatchAuxiliary(Auxiliary):
         ConfigError: if the head has no form for patches (detection, contrast), or the feature is no map.
     """
 
-    whole = False
-
     def __init__(
         self,
         place: Place,
@@ -61,6 +59,11 @@ class PatchAuxiliary(Auxiliary):
             raise ConfigError(f'patches: {type(self.head).__name__} has no form for patches: it reads the whole image')
         self.patches = patches
         self.stride = place.shape.stride
+
+    @property
+    def whole(self) -> bool:
+        """Each patch has a graph of its own."""
+        return False
 
     @property
     def description(self) -> str:
@@ -89,28 +92,30 @@ class PatchAuxiliary(Auxiliary):
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs for the first patch: what is kept at a time."""
-        patch, part = next(self._cut(feature, replace(batch or Batch(), inputs=None, data_samples=None)))
-        return super().forward(patch, part)
+        place, part = next(self._parts(replace(batch or Batch(), inputs=None, data_samples=None)))
+        return super().forward(cut(feature, place), part)
 
     def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
         """The losses of one patch after the other, row by row."""
         self._check_size(*feature.shape[-2:])
         share = 1 / self.patches**2
         known, slope = self._of_mean(feature, batch) if hasattr(self.head, 'loss_of') else ({}, None)
-        for patch, part in self._cut(feature, batch):
-            read, _ = self._read(patch, part)
+        for place, part in self._parts(batch):
+            piece = Piece(feature, partial(cut, place=place))
+            read, _ = self._read(piece.leaf, part)
             if slope is None:
                 losses = self.head.loss(read, part.inputs, part.data_samples)
             else:
                 carried = (self.head(read) * slope).sum()
                 losses = {**known, 'loss_slope': (carried - carried.detach()) / share}
             terms = self.term_losses(read, part)
-            yield weighted(weighted(losses, self.loss_weight) | terms, share)
+            yield portion(weighted(losses, self.loss_weight) | terms, share)
+            piece.give_back()
 
     def _of_mean(self, feature: Tensor, batch: Batch) -> tuple[dict[str, Any], Tensor]:
         """The losses of the patches' mean scores, and their gradient for the scores of one patch."""
         with torch.no_grad(), statistics_kept(self):
-            scores = [self.head(self._read(patch, part)[0]) for patch, part in self._cut(feature, batch)]
+            scores = [self.head(self._read(cut(feature, place), part)[0]) for place, part in self._parts(batch)]
         with torch.enable_grad():
             mean = torch.stack(scores).mean(0).requires_grad_()
             losses = self.head.loss_of(mean, batch.data_samples)
@@ -120,8 +125,8 @@ class PatchAuxiliary(Auxiliary):
             slope / self.patches**2
         )
 
-    def _cut(self, feature: Tensor, batch: Batch) -> Iterator[tuple[Tensor, Batch]]:
-        """Each patch of the feature with what belongs to it of the images and the target."""
+    def _parts(self, batch: Batch) -> Iterator[tuple[tuple[int, int, int], Batch]]:
+        """The place of each patch, and what belongs to it of the images and the target."""
         n = self.patches
         for row in range(n):
             for column in range(n):
@@ -129,4 +134,4 @@ class PatchAuxiliary(Auxiliary):
                 samples = batch.data_samples
                 if samples is not None and hasattr(self.head, 'crop'):
                     samples = self.head.crop(samples, place)
-                yield cut(feature, place), replace(batch, inputs=cut(batch.inputs, place), data_samples=samples)
+                yield place, replace(batch, inputs=cut(batch.inputs, place), data_samples=samples)

@@ -5,6 +5,7 @@ from mmlocal.blocks.backbone import LocalBackbone
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
+from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Batch, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span
 
@@ -25,7 +26,9 @@ __all__ = [
     'find_cuts',
     'find_units',
     'probe',
+    'run_twice',
     'separate',
     'span',
     'stage',
+    'statistics_kept',
 ]

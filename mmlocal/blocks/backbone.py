@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
 from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, probe
+from mmlocal.blocks.recompute import recompute_forward
 from mmlocal.blocks.step import Span, Trainer, current_step
 from mmlocal.blocks.units import Unit, find_units, separate
 from mmlocal.errors import ConfigError, Faults
@@ -50,6 +52,8 @@ class LocalBackbone(BaseModule):
             learn from later losses alone (HPFF, MLAAN).
         reconcile: weight of a penalty on a block whose gradient at its input differs from the one that the
             block before got there (SGR).
+        recompute: keep the units' inputs alone, and run each unit again in its backward: the same gradients, less
+            memory, one more forward. Batch norm counts once (`with_cp` of the hosts' networks counts twice).
         units: module names of the units, for a network whose units mmlocal does not know.
         probe_size: side in pixels of the empty image that is sent through once to learn the shapes; the
             network's own `img_size` if not given, or 64.
@@ -68,6 +72,7 @@ class LocalBackbone(BaseModule):
         overlap: int = 0,
         full_windows: bool = False,
         reconcile: float = 0.0,
+        recompute: bool = False,
         units: Sequence[str] | None = None,
         probe_size: int | None = None,
         **network: Any,
@@ -97,6 +102,8 @@ class LocalBackbone(BaseModule):
         if reconcile and not all(getattr(auxiliary, 'whole', False) for auxiliary in self.auxiliaries):
             faults.found.append('reconcile needs an auxiliary with one loss: no patches, no streams')
         faults.report()
+        if recompute:
+            self._recompute_units()
         self._hook_units()
         self.register_state_dict_post_hook(_strip_network)
         self.register_load_state_dict_pre_hook(_restore_network)
@@ -145,11 +152,18 @@ class LocalBackbone(BaseModule):
         kept = reached(index + 1) - sizes[index + 1]
         return Span(sizes[index], reached(index), kept, self.reconcile)
 
+    def _recompute_units(self) -> None:
+        """All units that train; a module without parts keeps no more than its input anyway."""
+        for unit in self.units[len(self.frozen_units) :]:
+            for module in map(self.network.get_submodule, unit.modules):
+                if next(module.children(), None) is not None:
+                    recompute_forward(module)
+
     def _hook_units(self) -> None:
         """Boundaries at the cuts; leaves where a loss stops, and where something behind a block reads a unit inside."""
         boundaries = {
-            block[-1].name: Boundary(trainer, self._span(i))
-            for i, (block, trainer) in enumerate(zip(self.blocks, self.trainers, strict=False))
+            block[-1].name: Boundary(name, trainer, self._span(i))
+            for i, (name, block, trainer) in enumerate(zip(self.block_names, self.blocks, self.trainers, strict=False))
         }
         reads = {name for trainer in self.auxiliaries for name in trainer.reads}
         for i, segment in enumerate(self.segments[:-1]):
@@ -279,7 +293,8 @@ class LocalBackbone(BaseModule):
 class Boundary:
     """Forward hook on the last module of a block: trains the block and replaces its output."""
 
-    def __init__(self, trainer: Trainer | None, reach: Span) -> None:
+    def __init__(self, block: str, trainer: Trainer | None, reach: Span) -> None:
+        self.block = block
         self.trainer = trainer
         self.reach = reach
 
@@ -288,7 +303,8 @@ class Boundary:
         if step is None:
             return None
         feature, further = separate(output, args[1:])
-        leaf = step.train_block(feature, self.trainer, self.reach, further)
+        with record_function(f'{self.block}.boundary'):
+            leaf = step.train_block(feature, self.trainer, self.reach, further)
         return leaf if output is feature else (leaf, *further)
 
 

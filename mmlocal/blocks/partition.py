@@ -10,7 +10,7 @@ from mmlocal.blocks.units import Unit, span
 from mmlocal.errors import ConfigError, nearest
 from mmlocal.registry import PARTITIONS
 
-__all__ = ['check_cuts', 'each', 'even', 'find_cuts', 'stage', 'to_blocks']
+__all__ = ['balanced', 'budget', 'check_cuts', 'each', 'even', 'find_cuts', 'stage', 'to_blocks']
 
 
 def find_cuts(partition: Mapping[str, Any] | Sequence[str], units: Sequence[Unit]) -> list[str]:
@@ -79,6 +79,36 @@ def each(units: Sequence[Unit], tail: int = 1) -> list[str]:
     if not 1 <= tail <= len(units):
         raise ConfigError(f'tail = {tail} does not fit: {span(units)} are {len(units)} units that train')
     return [unit.name for unit in units[:-tail]]
+
+
+@PARTITIONS.register_module(name='Balanced')
+def balanced(
+    units: Sequence[Unit], num_blocks: int, shape: Sequence[int] | None = None, batch: int | None = None
+) -> list[str]:
+    """The cuts whose largest block, with its auxiliary, needs the fewest bytes in a training step.
+
+    Depends on the whole model: `mmlocal.planning.plan` puts the cuts in its place before anything is built.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(_UNPLANNED)
+
+
+@PARTITIONS.register_module(name='Budget')
+def budget(units: Sequence[Unit], peak: str, shape: Sequence[int] | None = None, batch: int | None = None) -> list[str]:
+    """The fewest blocks that fit into `peak` (`'8GiB'`), weights and optimizer state counted in; see `Balanced`.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(_UNPLANNED)
+
+
+_UNPLANNED = (
+    ' depends on the whole model and is planned before it is built: mmlocal.planning.plan(cfg), as the tools of '
+    'mmlocal do, puts a list of cuts in its place'
+)
 
 
 def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit], network: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from mmlocal.blocks.reconcile import disagreement
 
@@ -196,6 +197,11 @@ class LocalStep:
             self._block_done(reach.alone)
         return leaf
 
+    @property
+    def reconciles(self) -> bool:
+        """Whether the model's own loss has a penalty that reads its gradient before the last block."""
+        return self._entry is not None
+
     def own_loss(self, loss: Tensor, scale: float = 1.0) -> Tensor:
         """The model's own loss, which `scale` was applied to, with the penalty that is the last block's."""
         if self._entry is None:
@@ -214,17 +220,19 @@ class LocalStep:
     def _train(self, leaf: Tensor, trainer: Trainer, batch: Batch, reach: Span) -> None:
         """Propagate the losses of all streams to the block's output, then back as far as each flows."""
         logs: dict[str, Tensor] = {}
-        for stays, losses_of in trainer.streams():
-            for losses in losses_of(leaf, batch):
-                total = _total(losses, trainer.name, logs)
-                with torch.autocast(leaf.device.type, enabled=False):
-                    self._backward(total)
-                del losses, total
-            if stays:
-                self._staying, leaf.grad = leaf.grad, None
+        # Named for profilers and for the memory report.
+        with record_function(f'{trainer.name}.auxiliary'):
+            for stays, losses_of in trainer.streams():
+                for losses in losses_of(leaf, batch):
+                    total = _total(losses, trainer.name, logs)
+                    with torch.autocast(leaf.device.type, enabled=False):
+                        self._backward(total)
+                    del losses, total
+                if stays:
+                    self._staying, leaf.grad = leaf.grad, None
         for name, value in logs.items():
             self._log(f'{trainer.name}.{name}', value)
-        with torch.autocast(leaf.device.type, enabled=False):
+        with torch.autocast(leaf.device.type, enabled=False), record_function(f'{trainer.name}.backward'):
             if self._staying is not None:
                 self._propagate_apart(leaf, reach)
             else:

@@ -70,12 +70,14 @@ class _Options(DictAction):
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """`read_config`, its silent parts of local learning filled in.
+    """`read_config`, its silent parts of local learning filled in and its cuts planned.
 
     Raises:
         ConfigError: if the file is not there or not a config, or local learning does not fit.
     """
-    return localize(read_config(args))
+    from mmlocal.planning import plan
+
+    return plan(localize(read_config(args)))
 
 
 def read_config(args: argparse.Namespace) -> Config:

@@ -61,6 +61,17 @@ def validate(
         with faults.under(checkpoint[0]):
             check_checkpoint(checkpoint[1])
     faults.report()
+    return _planned(cfg, checkpoint[1] if checkpoint else None)
+
+
+def _planned(cfg: Config, checkpoint: str | None) -> Config:
+    """With the cuts that depend on what the whole model costs."""
+    from mmlocal.planning import plan
+
+    found, faults = find_backbone(cfg), Faults()
+    with faults.under(f'{found[0]}.partition' if found else ''):
+        cfg = plan(cfg, checkpoint)
+    faults.report()
     return cfg
 
 
@@ -131,8 +142,15 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
         faults.add(place, wrong)
         # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
+            if _is_planned(backbone):
+                backbone['partition'] = dict(type='Each')
             with faults.under(place):
                 _try_build(backbone, registry, explain=not wrong)
+
+
+def _is_planned(backbone: Mapping[str, Any]) -> bool:
+    partition = backbone.get('partition')
+    return isinstance(partition, Mapping) and partition.get('type') in ('Balanced', 'Budget')
 
 
 def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> tuple[str, ...]:

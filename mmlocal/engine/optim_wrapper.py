@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmlocal.blocks import LocalStep
+from mmlocal.engine.split_end import SplitEnd
 from mmlocal.errors import ConfigError
 from mmlocal.registry import OPTIM_WRAPPERS
 
@@ -37,13 +38,15 @@ class BlockwiseOptimWrapper(OptimWrapper):
             each block right after its backward and frees its gradients: the same training with less
             memory, where gradients are neither clipped together nor accumulated, the reach is 1, and
             one process trains. `auto` is `per_block` where that holds and `joint` elsewhere.
+        split_end: propagate the losses of a model's several heads one after the other, each before the next
+            head runs: the same gradients with less memory (`SplitEnd`). Never of a model in a wrapper (DDP).
         **kwargs: as for `OptimWrapper` (`accumulative_counts`, `clip_grad`).
 
     Raises:
         ConfigError: if the policy is unknown, or `per_block` is to accumulate gradients.
     """
 
-    def __init__(self, optimizer: Optimizer, step_policy: str = 'auto', **kwargs: Any) -> None:
+    def __init__(self, optimizer: Optimizer, step_policy: str = 'auto', split_end: bool = True, **kwargs: Any) -> None:
         if step_policy not in _POLICIES:
             raise ConfigError(f'step_policy = {step_policy!r} is not one of {", ".join(_POLICIES)}')
         if step_policy == 'per_block' and kwargs.get('accumulative_counts', 1) > 1:
@@ -56,7 +59,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         super().__init__(optimizer=optimizer, **kwargs)
         self._given_policy = step_policy
         self._separable = separable and get_world_size() == 1 and not isinstance(self, AmpOptimWrapper)
+        self._split_end = split_end
         self._local_step: LocalStep | None = None
+        self._end: SplitEnd | None = None
 
     def step_policy(self, isolated: bool) -> str:
         """`joint` or `per_block`: what is done for blocks that only their own loss reaches, or also others.
@@ -76,18 +81,23 @@ class BlockwiseOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Open the local step around the forward; links to earlier blocks live on until `backward`."""
         step = LocalStep(self._backward_local, self._block_done, self._log)
-        self._local_step = None
+        end = SplitEnd(self._backward_local)
+        self._local_step = self._end = None
         inner: Any = model.module if is_model_wrapper(model) else model
-        with super().optim_context(model), step.open(inner):
+        with super().optim_context(model), step.open(inner), ExitStack() as split:
+            if self._split_end and inner is model:
+                split.enter_context(end.open(model))
             yield
-        self._local_step = step
+        self._local_step, self._end = step, end
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Propagate the model's own loss, then what of it reaches back over open boundaries."""
-        step, self._local_step = self._local_step, None
+        (step, self._local_step), (end, self._end) = (self._local_step, None), (self._end, None)
         if step is not None:
             loss = step.own_loss(loss, float(self.scale_loss(torch.ones(()))))
         super().backward(loss, **kwargs)
+        if end is not None:
+            end.close()
         if step is not None:
             step.close()
 

@@ -106,7 +106,8 @@ FAULTS = {
     ),
     'unknown partition': (
         {PARTITION + '.type': 'Stages'},
-        f"{PARTITION}.type = 'Stages' is no partition of mmlocal (Each, Even, Published, Stage). Did you mean 'Stage'?",
+        f"{PARTITION}.type = 'Stages' is no partition of mmlocal (Balanced, Budget, Each, Even, Published, Stage). "
+        "Did you mean 'Stage'?",
     ),
     'partition without a type': (
         replaced(partition=dict(num_blocks=3)),
@@ -429,6 +430,6 @@ def test_what_a_network_says_is_told_in_one_line(cfg, faults_of):
 
 
 def test_the_scope_is_left_as_it_was(cfg):
-    before = DefaultScope.get_current_instance()
-    validate(cfg)
-    assert DefaultScope.get_current_instance() is before
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        validate(cfg)
+        assert DefaultScope.get_current_instance().scope_name == 'mmseg'

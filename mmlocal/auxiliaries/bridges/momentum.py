@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmlocal.auxiliaries.bridges.copies import CopyBridge, chained, follow_mode
 from mmlocal.auxiliaries.momentum_copy import MomentumCopy
-from mmlocal.auxiliaries.statistics import statistics_kept
-from mmlocal.blocks import Place, separate
+from mmlocal.blocks import Place, run_twice, separate
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
@@ -93,8 +89,7 @@ class MomentumBridge(CopyBridge):
     def _followed(self, feature: Tensor, further: tuple[Any, ...]) -> Any:
         if not self.recompute:
             return self.ema(feature, *further)
-        again = partial(statistics_kept, self.ema)
-        return checkpoint(self.ema, feature, *further, use_reentrant=False, context_fn=lambda: (nullcontext(), again()))
+        return run_twice(self.ema, self.ema, feature, *further)
 
     def start(self) -> None:
         """Make all copies equal to their sources, unless a loaded state has started them already."""

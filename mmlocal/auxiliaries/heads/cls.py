@@ -39,6 +39,8 @@ class ClsHead(BaseModule):
         ConfigError: if `layers` is unknown.
     """
 
+    mean_over_images = True
+
     def __init__(
         self,
         in_channels: int,

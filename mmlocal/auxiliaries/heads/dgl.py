@@ -33,6 +33,8 @@ class DGLHead(BaseModule):
         last_size: side of the map that the perceptron reads.
     """
 
+    mean_over_images = True
+
     def __init__(
         self,
         in_channels: int,

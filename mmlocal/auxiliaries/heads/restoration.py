@@ -40,6 +40,7 @@ class RestorationHead(BaseModule):
     """
 
     needs_map = True
+    mean_over_images = True
     mean: Tensor
 
     def __init__(

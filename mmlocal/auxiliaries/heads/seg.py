@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmlocal.auxiliaries.cut import cut
 from mmlocal.registry import MODELS
@@ -33,6 +33,10 @@ class SegHead(BaseModule):
     def __init__(self, in_channels: int, stride: float, decode_head: Mapping[str, Any]) -> None:
         super().__init__()
         self.decode_head = MODELS.build({**decode_head, 'in_channels': in_channels, 'in_index': 0})
+        losses = self.decode_head.loss_decode
+        several = losses if isinstance(losses, nn.ModuleList) else [losses]
+        # A mean over the pixels that count couples the images of a batch.
+        self.mean_over_images = not any(getattr(loss, 'avg_non_ignore', True) for loss in several)
         self.description = f'{type(self.decode_head).__name__} at stride {round(stride)}'
 
     def forward(self, feature: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class Reconstruction(BaseModule):
     """
 
     needs_map = True
+    mean_over_images = True
     mean: Tensor
     std: Tensor
 

@@ -1,0 +1,145 @@
+"""Balanced and budgeted cuts of real configs: found, kept with the checkpoint, or refused with the floor."""
+
+import copy
+import re
+
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+
+from mmlocal.compat import name_installed_distributions
+from mmlocal.config import localize, validate
+from mmlocal.errors import ConfigError
+from mmlocal.planning import balanced_cuts, count_costs, end_to_end, estimate, image_batch, parse_bytes, plan, variants
+
+SHAPE, BATCH = (3, 32, 32), 16
+
+
+@pytest.fixture
+def cfg(config):
+    """ResNet-32 by MAN on the mini digits, to be cut as its partition says."""
+    return localize(config('man/resnet32_man_mini-digits.py'))
+
+
+def planned(cfg, **partition):
+    cfg = copy.deepcopy(cfg)
+    cfg.model.backbone.partition = ConfigDict(shape=SHAPE, batch=BATCH, **partition)
+    return plan(cfg)
+
+
+def total(cfg):
+    step, ledger = estimate(cfg, SHAPE, BATCH)
+    return step.static_bytes() + ledger.peak_bytes
+
+
+def test_balanced_cuts_are_better_than_even_ones_and_the_same_each_time(cfg):
+    balanced = planned(cfg, type='Balanced', num_blocks=4)
+    cuts = balanced.model.backbone.partition
+    assert len(cuts) == 3
+    assert planned(cfg, type='Balanced', num_blocks=4).model.backbone.partition == cuts
+    even = copy.deepcopy(cfg)
+    even.model.backbone.partition = ConfigDict(type='Even', num_blocks=4)
+    assert estimate(balanced, SHAPE, BATCH)[1].peak_bytes < estimate(even, SHAPE, BATCH)[1].peak_bytes
+
+
+def test_a_budget_gets_the_fewest_blocks_that_fit(cfg):
+    budget = int(0.7 * total(end_to_end(cfg)))
+    found = planned(cfg, type='Budget', peak=budget)
+    assert total(found) <= budget
+    fewer = planned(cfg, type='Balanced', num_blocks=len(found.model.backbone.partition))
+    assert total(fewer) > budget
+
+
+def test_a_large_budget_needs_no_cuts(cfg):
+    assert planned(cfg, type='Budget', peak='8GiB').model.backbone.partition == []
+
+
+def test_a_small_budget_turns_on_what_saves_more(cfg):
+    cfg.model.backbone.partition = ['layer1.1']
+    costs = count_costs(cfg, SHAPE, BATCH)
+    smallest = min(costs.total(*balanced_cuts(costs, count + 1)) for count in range(len(costs.names)))
+    found = planned(cfg, type='Budget', peak=int(0.93 * smallest)).model.backbone
+    assert found.auxiliary.get('chunks') == 4
+
+
+def test_below_the_floor_the_floor_is_told(cfg):
+    with pytest.raises(ConfigError) as caught:
+        planned(cfg, type='Budget', peak='1MiB')
+    (fault,) = caught.value.faults
+    assert re.fullmatch(
+        r'peak = 1 MiB is below what any plan needs\. The smallest is about \d+ MiB, of \d+ blocks, auxiliaries in '
+        r'chunks.*: \d+ MiB weights and optimizer state, aten.* and smaller',
+        fault,
+    )
+
+
+def test_the_plan_of_a_checkpoint_is_taken_as_it_was(cfg, tmp_path):
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=4)
+    run = copy.deepcopy(cfg)
+    run.model.backbone.partition = ['layer1.1', 'layer3.0']
+    torch.save(dict(state_dict={}, meta=dict(cfg=run.pretty_text)), tmp_path / 'a.pth')
+    assert plan(cfg, str(tmp_path / 'a.pth')).model.backbone.partition == ['layer1.1', 'layer3.0']
+
+
+def test_of_a_checkpoint_without_a_config_the_cuts_are_planned(cfg, tmp_path):
+    torch.save(dict(state_dict={}), tmp_path / 'a.pth')
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=2, shape=SHAPE, batch=BATCH)
+    assert len(plan(cfg, str(tmp_path / 'a.pth')).model.backbone.partition) == 1
+
+
+def test_validation_plans_and_tells_where(cfg, tmp_path):
+    cfg.train_dataloader.dataset.data_root = cfg.val_dataloader.dataset.data_root = str(tmp_path)
+    for split in ('train', 'val'):
+        (tmp_path / split).mkdir()
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=3, shape=SHAPE, batch=BATCH)
+    assert len(validate(cfg).model.backbone.partition) == 2
+    cfg.model.backbone.partition = ConfigDict(type='Budget', peak='much')
+    with pytest.raises(ConfigError) as caught:
+        validate(cfg)
+    place = 'model.backbone.partition.peak'
+    assert caught.value.faults == (f"{place} = 'much' is no amount of memory, as '8GiB' or '500MiB' is",)
+
+
+def test_wrong_arguments_of_a_planned_partition(cfg):
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', blocks=3)
+    with pytest.raises(ConfigError) as caught:
+        validate(cfg, splits=[])
+    assert any('model.backbone.partition' in fault and 'blocks' in fault for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ('path', 'images'),
+    [
+        ('man/resnet50_man_imagenet.py', ((3, 224, 224), 32)),
+        ('man/faster_rcnn_r50_man_coco.py', ((3, 800, 1344), 2)),
+        ('man/deeplabv3_r50_man_cityscapes.py', ((3, 512, 1024), 2)),
+        ('man/edsr_x2_man_div2k.py', ((3, 48, 48), 16)),
+    ],
+)
+def test_images_of_a_config(config, path, images):
+    name_installed_distributions()
+    assert image_batch(config(path), {}) == images
+
+
+def test_images_that_no_transform_tells(config):
+    cfg = config('man/resnet50_man_imagenet.py')
+    cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile')]
+    with pytest.raises(ConfigError, match='no transform of train_dataloader tells the size'):
+        image_batch(cfg, {})
+    assert image_batch(cfg, dict(shape=(3, 9, 9))) == ((3, 9, 9), 32)
+
+
+@pytest.mark.parametrize(('text', 'amount'), [('8GiB', 2**33), ('500 MB', 5e8), ('1.5K', 1500), (7, 7)])
+def test_amounts_of_memory(text, amount):
+    assert parse_bytes(text) == amount
+
+
+def test_variants_of_a_local_config_begin_end_to_end(cfg):
+    names = [variant.name for variant in variants(cfg, None)]
+    assert names[0] == 'end-to-end'
+    assert 'local as configured, units recomputed' in names
+
+
+def test_variants_of_a_stock_config_are_end_to_end():
+    cfg = Config(dict(model=dict(backbone=dict(type='ResNet')), optim_wrapper=dict()))
+    assert [variant.name for variant in variants(cfg, None)] == ['end-to-end', 'end-to-end, mixed precision']
