@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config import localize
 from mmlocal.errors import ConfigError
+from mmlocal.memory import fake_step
 from mmlocal.planning import TrainingStep, estimate
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -44,6 +46,16 @@ def test_a_size_that_no_machine_here_holds_takes_no_memory(config):
     step, ledger = estimate(cfg, (3, 224, 224), 256)
     assert 35 * 2**30 < ledger.peak_bytes < 50 * 2**30
     assert step.static_bytes() > 2 * 4 * 60e6  # weights and momentum
+
+
+@pytest.mark.parametrize('path', ['man/retinanet_r50_man_coco.py', 'man/upernet_swin_tiny_man_cityscapes.py'])
+def test_features_kept_for_the_neck_are_half_under_autocast(config, path):
+    cfg, kept = load(config, path), []
+    with fake_step() as fake:
+        step = TrainingStep(cfg, (3, 128, 128), 2, fake=fake, warm_up=False, amp=True)
+        step.model.backbone.register_forward_hook(lambda _module, _args, outputs: kept.extend(outputs))
+        step.run()
+    assert {feature.dtype for feature in kept} == {torch.bfloat16}
 
 
 def test_images_that_the_model_cannot_take(config):
