@@ -25,7 +25,7 @@ def balanced_cuts(costs: Costs, num_blocks: int) -> tuple[list[str], int]:
         >>> even = [1] * 4
         >>> costs = Costs(list('abcd'), [0] * 4, even, even, even, [0] * 4, [0] * 4, [0] * 4, tail=1)
         >>> balanced_cuts(costs, 2)
-        (['b'], 2)
+        (['b'], 3)
     """
     count = len(costs.names)
     if not 1 <= num_blocks <= count:
