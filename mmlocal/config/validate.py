@@ -143,7 +143,8 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
         # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
             if _is_planned(backbone):
-                backbone['partition'] = dict(type='Each')
+                # Where an auxiliary fits is the plan's to find.
+                backbone['partition'] = []
             with faults.under(place):
                 _try_build(backbone, registry, explain=not wrong)
 

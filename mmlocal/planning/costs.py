@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmlocal.blocks import LocalBackbone
 from mmlocal.config import find_backbone
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.training_step import TrainingStep, estimate
+from mmlocal.registry import MODELS
 
 __all__ = ['Costs', 'count_costs', 'local_backbone']
 
@@ -71,17 +74,38 @@ class Costs:
 def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
     """Costs of every unit under the config's auxiliary, from one estimated step with a cut behind each.
 
+    Units behind which the network cannot be cut, or the auxiliary does not fit, are counted with those that follow.
+
     Raises:
-        ConfigError: if the network cannot be cut behind each of its units, or takes no images of this shape.
+        ConfigError: if it cannot be cut at all, or takes no images of this shape.
     """
     apart = copy.deepcopy(cfg)
     _, settings = find_backbone(apart)  # type: ignore[misc]
-    settings.partition = dict(type='Each')
     settings.update(reach=1, overlap=0, full_windows=False, reconcile=0.0)
     if isinstance(settings.auxiliary, (list, tuple)):
         raise ConfigError(' cannot be planned: auxiliary is a list, and which one would train which block is open')
-    step, ledger = estimate(apart, shape, batch, warm_up=False)
-    return _read(step, ledger)
+    auxiliary, cuts = settings.auxiliary, _all_cuts(settings, cfg)
+    while True:
+        # An auxiliary each, so that a fault has the index of its cut.
+        settings.update(partition=cuts, auxiliary=[copy.deepcopy(auxiliary) for _ in cuts])
+        try:
+            return _read(*estimate(apart, shape, batch, warm_up=False))
+        except ConfigError as error:
+            wrong = {int(i) for fault in error.faults for i in _CUT.findall(fault)}
+            if not wrong or len(wrong) == len(cuts):
+                raise
+            cuts = [cut for i, cut in enumerate(cuts) if i not in wrong]
+
+
+_CUT = re.compile(r'^(?:partition|auxiliary)\[(\d+)\]')
+
+
+def _all_cuts(settings: Any, cfg: Config) -> list[str]:
+    """The names of all units that may end a block."""
+    whole = {**copy.deepcopy(settings), 'partition': [], 'auxiliary': []}
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
+        backbone = MODELS.build(whole)
+    return [unit.name for unit in backbone.units[len(backbone.frozen_units) : -1]]
 
 
 def local_backbone(step: TrainingStep) -> LocalBackbone:

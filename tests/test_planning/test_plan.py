@@ -42,6 +42,16 @@ def test_balanced_cuts_are_better_than_even_ones_and_the_same_each_time(cfg):
     assert estimate(balanced, SHAPE, BATCH)[1].peak_bytes < estimate(even, SHAPE, BATCH)[1].peak_bytes
 
 
+def test_units_that_cannot_end_a_block_are_passed_over(config):
+    """Behind some units of Swin no copy of the next one can stand."""
+    name_installed_distributions()
+    cfg = localize(config('man/upernet_swin_tiny_man_cityscapes.py'))
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=4, shape=(3, 128, 128), batch=2)
+    found = plan(cfg)
+    assert len(found.model.backbone.partition) == 3
+    assert estimate(found, (3, 128, 128), 2)[1].peak_bytes > 0
+
+
 def test_a_budget_gets_the_fewest_blocks_that_fit(cfg):
     budget = int(0.7 * total(end_to_end(cfg)))
     found = planned(cfg, type='Budget', peak=budget)
