@@ -1,21 +1,3 @@
-# ResNet-110 by HPFF over InfoPro, released weights: 5 and 0.5 at the first window, 0 at the last.
-_base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/hpff.py']
-model = dict(
-    backbone=dict(
-        type='mmlocal.LocalBackbone',
-        arch='mmlocal.CifarResNet',
-        partition=dict(type='Published', num_blocks=55),
-        reach=2,
-        full_windows=True,
-        auxiliary=dict(
-            _base_.hpff.auxiliary,
-            cascade=dict(
-                type='mmlocal.PatchAuxiliary',
-                patches=2,
-                head=dict(for_cls=dict(layers='2c2f')),
-                loss_weight=(0.5, 0.0),
-                terms=dict(reconstruction=dict(type='mmlocal.Reconstruction', loss_weight=(5.0, 0.0))),
-            ),
-        ),
-    )
-)
+# As ResNet-32's, 110 layers deep.
+_base_ = './resnet32_hpff_k16_cifar10.py'
+model = dict(backbone=dict(depth=110, partition=dict(num_blocks=55)))

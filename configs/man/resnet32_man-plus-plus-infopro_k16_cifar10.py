@@ -1,17 +1,5 @@
-# ResNet-32 by MAN++ over InfoPro, the stem a block of its own. The released weights fall with the stage, from 13/14 to
-# 11/14 of 5 and 0.5; here they fall along the blocks.
-_base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/man_plus_plus.py']
+# As MAN over InfoPro, with MAN++'s scalar, and the stem a block of its own.
+_base_ = './resnet32_man-infopro_k16_cifar10.py'
 model = dict(
-    backbone=dict(
-        type='mmlocal.LocalBackbone',
-        arch='mmlocal.CifarResNet',
-        partition=dict(type='Published', num_blocks=16, stem_alone=True),
-        auxiliary=dict(
-            _base_.man_plus_plus.auxiliary,
-            bridge=dict(_base_.man_plus_plus.auxiliary.bridge, recompute=True),
-            head=dict(layers='2c2f'),
-            loss_weight=(0.464, 0.393),
-            terms=dict(reconstruction=dict(type='mmlocal.Reconstruction', loss_weight=(4.64, 3.93))),
-        ),
-    )
+    backbone=dict(partition=dict(stem_alone=True), auxiliary=dict(bridge=dict(scaling=True))),
 )
