@@ -8,6 +8,8 @@ from torch.profiler import record_function
 
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
 
+KINDS = ('gradient', 'optimizer')
+
 
 def convolutions():
     torch.manual_seed(0)
@@ -67,9 +69,6 @@ def test_gradients_and_optimizer_state_have_their_kind():
     weights = 4 * (100 * 100 + 100)
     assert kinds['gradient'] == weights
     assert kinds['optimizer'] >= weights
-
-
-KINDS = ('gradient', 'optimizer')
 
 
 def test_labels_are_those_of_the_profiler():
