@@ -17,11 +17,12 @@ from mmlocal.config.local_heads import complete_head, derive_head, for_task, mer
 from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
 
-__all__ = ['find_backbone', 'is_local', 'localize']
+__all__ = ['auxiliaries_of', 'find_backbone', 'is_local', 'is_planned', 'localize']
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
 _SEED = 'mmlocal.SeedSample'
+_PLANNED = ('Balanced', 'Budget')
 _SLOTS = ('backbone', 'generator')
 
 
@@ -38,6 +39,13 @@ def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
 def is_local(cfg: Mapping[str, Any]) -> bool:
     """Whether a config trains with local learning."""
     return find_backbone(cfg) is not None
+
+
+def is_planned(cfg: Mapping[str, Any]) -> bool:
+    """Whether the cuts of a config depend on what its units cost, and are still to be found."""
+    found = find_backbone(cfg)
+    partition = found[1].get('partition') if found else None
+    return isinstance(partition, Mapping) and partition.get('type') in _PLANNED
 
 
 def localize(cfg: Config) -> Config:
@@ -77,19 +85,19 @@ def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
     if auxiliary is None:
         raise ConfigError("auxiliary is missing: what trains the blocks, as dict(type='mmlocal.Auxiliary')")
     faults = Faults()
-    for one in _auxiliaries(auxiliary):
+    for one in auxiliaries_of(auxiliary):
         with faults.under('auxiliary'):
             _fill(one, cfg)
     faults.report()
 
 
-def _auxiliaries(config: Any) -> Iterator[Any]:
+def auxiliaries_of(config: Any) -> Iterator[Any]:
     """Every auxiliary of a config: of a list, and the two of streams."""
     if isinstance(config, (list, tuple)):
         for one in config:
-            yield from _auxiliaries(one)
+            yield from auxiliaries_of(one)
     elif isinstance(config, Mapping) and ('independent' in config or 'cascade' in config):
-        yield from _auxiliaries([config[name] for name in ('independent', 'cascade') if name in config])
+        yield from auxiliaries_of([config[name] for name in ('independent', 'cascade') if name in config])
     elif isinstance(config, Mapping):  # what is no dict is for `validate` to refuse
         yield config
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from mmlocal.config.components import check_arguments, check_component, find_type
 from mmlocal.config.files import check_checkpoint, check_datasets
-from mmlocal.config.localize import find_backbone, localize
+from mmlocal.config.localize import find_backbone, is_planned, localize
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.registry import MODELS
 
@@ -55,13 +55,15 @@ def validate(
         _check_backbone(cfg, faults, build=fits)
         if 'train' in splits:
             _check_training(cfg, faults)
+    # Of a run that goes on or is tested: what weights are merely taken from has no say in the cuts.
+    given = checkpoint
     if checkpoint is None and cfg.get('load_from'):
         checkpoint = ('load_from', cfg.load_from)
     if checkpoint is not None:
         with faults.under(checkpoint[0]):
             check_checkpoint(checkpoint[1])
     faults.report()
-    return _planned(cfg, checkpoint[1] if checkpoint else None)
+    return _planned(cfg, given[1] if given else None)
 
 
 def _planned(cfg: Config, checkpoint: str | None) -> Config:
@@ -142,16 +144,11 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
         faults.add(place, wrong)
         # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
-            if _is_planned(backbone):
+            if is_planned(cfg):
                 # Where an auxiliary fits is the plan's to find.
                 backbone['partition'] = []
             with faults.under(place):
                 _try_build(backbone, registry, explain=not wrong)
-
-
-def _is_planned(backbone: Mapping[str, Any]) -> bool:
-    partition = backbone.get('partition')
-    return isinstance(partition, Mapping) and partition.get('type') in ('Balanced', 'Budget')
 
 
 def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def _drawn(leaf: Any) -> Any:
     """Numbers in place of a fake tensor's, the same for the same shape: of whole ones every other is 1, else 0 to 1."""
     if not isinstance(leaf, FakeTensor):
         return leaf
-    with real_tensors(), _disable_current_modes():
+    with _disable_current_modes():
         if leaf.dtype.is_floating_point:
             return torch.rand(leaf.shape, generator=torch.Generator().manual_seed(0)).to(leaf.dtype)
         return (torch.arange(leaf.numel()) % 2).reshape(leaf.shape).to(leaf.dtype)

@@ -1,10 +1,10 @@
 """What a config will cost, and where to cut it, before it is trained."""
 
-from mmlocal.planning.costs import Costs, count_costs, local_backbone
+from mmlocal.planning.costs import Costs, count_costs
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
 from mmlocal.planning.picture import draw_live_bytes, phases
-from mmlocal.planning.plan import is_planned, parse_bytes, plan
+from mmlocal.planning.plan import parse_bytes, plan
 from mmlocal.planning.side_by_side import Measured, measure
 from mmlocal.planning.training_step import TrainingStep, estimate
 from mmlocal.planning.variants import Variant, checkpointed, end_to_end, variants
@@ -21,8 +21,6 @@ __all__ = [
     'end_to_end',
     'estimate',
     'image_batch',
-    'is_planned',
-    'local_backbone',
     'measure',
     'parse_bytes',
     'phases',

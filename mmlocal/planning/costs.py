@@ -12,14 +12,17 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmlocal.blocks import LocalBackbone
 from mmlocal.config import find_backbone
+from mmlocal.engine.plan import find_local_backbone
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.training_step import TrainingStep, estimate
 from mmlocal.registry import MODELS
 
-__all__ = ['Costs', 'count_costs', 'local_backbone']
+__all__ = ['Costs', 'count_costs']
+
+_CUT = re.compile(r'^(?:partition|auxiliary)\[(\d+)\]')
+_PARTS = ('auxiliary', 'backward')
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,6 @@ def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
             cuts = [cut for i, cut in enumerate(cuts) if i not in wrong]
 
 
-_CUT = re.compile(r'^(?:partition|auxiliary)\[(\d+)\]')
-
-
 def _all_cuts(settings: Any, cfg: Config) -> list[str]:
     """The names of all units that may end a block."""
     whole = {**copy.deepcopy(settings), 'partition': [], 'auxiliary': []}
@@ -108,13 +108,8 @@ def _all_cuts(settings: Any, cfg: Config) -> list[str]:
     return [unit.name for unit in backbone.units[len(backbone.frozen_units) : -1]]
 
 
-def local_backbone(step: TrainingStep) -> LocalBackbone:
-    """The backbone of a step's model."""
-    return next(module for module in step.model.modules() if isinstance(module, LocalBackbone))
-
-
 def _read(step: TrainingStep, ledger: Ledger) -> Costs:
-    backbone = local_backbone(step)
+    backbone: Any = find_local_backbone(step.model)
     marks = {(name, begins): i for i, name, begins in ledger.marks}
     found: dict[str, list[int]] = {name: [] for name in ('base', 'kept', 'forward', 'backward', 'auxiliary')}
     start, live = 0, [0, *accumulate(_activations(ledger))]
@@ -144,9 +139,6 @@ def _read(step: TrainingStep, ledger: Ledger) -> Costs:
         static=step.static_bytes() - step.static_bytes(backbone.auxiliaries),
         tail=max(_made_since(ledger, start)),
     )
-
-
-_PARTS = ('auxiliary', 'backward')
 
 
 def _activations(ledger: Ledger) -> Iterator[int]:

@@ -26,15 +26,17 @@ def image_batch(cfg: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[tuple
         ConfigError: if the pipeline does not tell.
     """
     loader = cfg.get('train_dataloader') or {}
-    batch = given.get('batch') or loader.get('batch_size')
-    shape = given.get('shape') or _shape(cfg, loader)
+    batch = loader.get('batch_size') if given.get('batch') is None else given['batch']
+    shape = _shape(cfg, loader) if given.get('shape') is None else given['shape']
     if shape is None or batch is None:
         raise ConfigError(
             ' cannot be planned: no transform of train_dataloader tells the size of the images. '
             'Give it: shape=(3, 224, 224), batch=32'
         )
-    if len(shape) != 3 or min(*shape, batch) < 1:
-        raise ConfigError(f'shape = {tuple(shape)}, batch = {batch}: channels, height, width and images, all positive')
+    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in (*shape, batch)):
+        raise ConfigError(
+            f'shape = {shape!r}, batch = {batch!r}: channels, height, width, and images, whole and positive'
+        )
     return (int(shape[0]), int(shape[1]), int(shape[2])), int(batch)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmlocal.config import find_backbone
+from mmlocal.config import auxiliaries_of, find_backbone, is_planned
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.costs import count_costs
@@ -19,43 +19,34 @@ from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
 from mmlocal.planning.training_step import TrainingStep, estimate
 
-__all__ = ['is_planned', 'parse_bytes', 'plan']
+__all__ = ['parse_bytes', 'plan']
 
-_PLANNED = ('Balanced', 'Budget')
 _UNITS = {'': 1, 'K': 10**3, 'M': 10**6, 'G': 10**9, 'Ki': 2**10, 'Mi': 2**20, 'Gi': 2**30}
 # Predictions are right within some percent.
 _NEAR, _TRIES = 1.04, 3
 _CHUNKS = 4
 
 
-def is_planned(cfg: Mapping[str, Any]) -> bool:
-    """Whether the cuts of a config depend on what its units cost."""
-    found = find_backbone(cfg)
-    partition = found[1].get('partition') if found else None
-    return isinstance(partition, Mapping) and partition.get('type') in _PLANNED
-
-
 def plan(cfg: Config, checkpoint: str | None = None) -> Config:
     """Put the cuts in the place of `Balanced` or `Budget`; any other config stays as it is.
 
-    Costs are counted in one step of which no kernel runs, with a cut behind every unit, at the size of the config's
-    own images (or `shape` and `batch` of the partition), neck and heads included. The same config gives the same plan.
+    Costs are counted in one step of which no kernel runs, with a cut behind every unit that can end a block, at the
+    size of the config's own images (or `shape` and `batch` of the partition), neck and heads included. The same
+    config gives the same plan.
 
     Args:
         cfg: a localized config.
         checkpoint: of a run that is resumed or tested: its plan is taken as it was.
 
     Raises:
-        ConfigError: if nothing fits the budget (naming the floor and what makes it), the network cannot be cut behind
-            each of its units, or the size of the images is not known.
+        ConfigError: if nothing fits the budget (naming the floor and what makes it), the network cannot be cut, or the
+            size of the images is not known.
     """
     if not is_planned(cfg):
         return cfg
     cfg = copy.deepcopy(cfg)
     backbone = find_backbone(cfg)[1]  # type: ignore[index]
-    kept = _plan_of(checkpoint) if checkpoint else None
-    if kept is not None:
-        backbone.update(kept)
+    if checkpoint and _take_plan(backbone, checkpoint):
         return cfg
     partition = dict(backbone.partition)
     shape, batch = image_batch(cfg, partition)
@@ -138,7 +129,7 @@ def _attempted(cfg: Config, attempt: _Attempt) -> Config:
     tried = copy.deepcopy(cfg)
     settings = find_backbone(tried)[1]  # type: ignore[index]
     settings.update(attempt.backbone)
-    for auxiliary in _leaves(settings.auxiliary):
+    for auxiliary in auxiliaries_of(settings.auxiliary):
         auxiliary.update(attempt.auxiliary)
     return tried
 
@@ -162,22 +153,23 @@ def _mib(nbytes: int) -> str:
     return f'{nbytes / 2**20:.0f} MiB'
 
 
-def _leaves(config: Any) -> Iterator[Any]:
-    """Auxiliaries that may run in chunks: one, or the two of streams."""
-    if 'independent' in config or 'cascade' in config:
-        yield from (config[name] for name in ('independent', 'cascade') if name in config)
-    else:
-        yield config
+def _take_plan(backbone: Any, checkpoint: str) -> bool:
+    """Write what was planned for a checkpoint's run into a backbone's config; whether the checkpoint tells.
 
-
-def _plan_of(checkpoint: str) -> dict[str, Any] | None:
-    """Cuts and what goes with them of a run's checkpoint; none of one that holds no config, or one without cuts."""
+    Only what a plan decides: another auxiliary in the config is for `PlanHook` to refuse.
+    """
     from mmengine.runner import CheckpointLoader
 
     meta = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent').get('meta') or {}
-    if 'cfg' not in meta:
-        return None
-    found = find_backbone(Config.fromstring(meta['cfg'], '.py'))
+    found = find_backbone(Config.fromstring(meta['cfg'], '.py')) if 'cfg' in meta else None
     if found is None or isinstance(found[1].get('partition'), Mapping):
-        return None
-    return {key: found[1][key] for key in ('partition', 'auxiliary', 'recompute') if key in found[1]}
+        return False
+    planned = found[1]
+    pairs = [
+        (backbone, planned),
+        *zip(auxiliaries_of(backbone.auxiliary), auxiliaries_of(planned.auxiliary), strict=False),
+    ]
+    for mine, theirs in pairs:
+        mine.update({key: theirs[key] for key in ('chunks', 'recompute') if key in theirs})
+    backbone.partition = planned.partition
+    return True

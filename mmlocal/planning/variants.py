@@ -40,11 +40,8 @@ def end_to_end(cfg: Config, **network: Any) -> Config:
     """
     if find_backbone(cfg) is None:
         return cfg
-    cfg = _changed(cfg, partition=[], reach=1, overlap=0, full_windows=False, reconcile=0.0, **network)
-    backbone = find_backbone(cfg)[1]  # type: ignore[index]
-    if not isinstance(backbone.auxiliary, dict):
-        backbone.auxiliary = backbone.auxiliary[0]
-    backbone.recompute = network.get('recompute', False)
+    whole = dict(partition=[], auxiliary=[], reach=1, overlap=0, full_windows=False, reconcile=0.0, recompute=False)
+    cfg = _changed(cfg, **{**whole, **network})
     if str(cfg.optim_wrapper.get('type')).startswith('mmlocal.'):
         cfg.optim_wrapper.update(step_policy='joint', split_end=False)
     return cfg
@@ -76,18 +73,12 @@ def variants(cfg: Config, costs: Costs | None, num_blocks: Sequence[int] = (2, 4
     yield Variant('end-to-end, mixed precision', end_to_end(cfg), amp=True)
     if find_backbone(cfg) is None:
         return
-    count = len(find_backbone(cfg)[1].partition) + 1 if isinstance(_cuts(cfg), list) else 0  # type: ignore[index]
-    blocks = f', {count} blocks' if count else ''
-    yield Variant(f'local as configured{blocks}', cfg)
+    yield Variant('local as configured', cfg)
     for number in num_blocks:
         if costs is not None and number <= len(costs.names):
             yield Variant(f'local, {number} balanced blocks', _changed(cfg, partition=balanced_cuts(costs, number)[0]))
     yield Variant('local as configured, units recomputed', _changed(cfg, recompute=True))
     yield Variant('local as configured, mixed precision', cfg, amp=True)
-
-
-def _cuts(cfg: Config) -> Any:
-    return find_backbone(cfg)[1].partition  # type: ignore[index]
 
 
 def _changed(cfg: Config, **arguments: Any) -> Config:

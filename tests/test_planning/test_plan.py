@@ -91,16 +91,49 @@ def test_the_plan_of_a_checkpoint_is_taken_as_it_was(cfg, tmp_path):
     assert plan(cfg, str(tmp_path / 'a.pth')).model.backbone.partition == ['layer1.1', 'layer3.0']
 
 
+def test_of_the_plan_of_a_checkpoint_only_what_was_planned_is_taken(cfg, tmp_path):
+    cfg.model.backbone.partition = ConfigDict(type='Budget', peak='8GiB')
+    run = copy.deepcopy(cfg)
+    run.model.backbone.update(partition=['layer1.1'], recompute=True)
+    run.model.backbone.auxiliary.update(chunks=4)
+    run.model.backbone.auxiliary.bridge.momentum = 0.5
+    torch.save(dict(state_dict={}, meta=dict(cfg=run.pretty_text)), tmp_path / 'a.pth')
+    found = plan(cfg, str(tmp_path / 'a.pth')).model.backbone
+    assert (found.partition, found.recompute, found.auxiliary.chunks) == (['layer1.1'], True, 4)
+    assert found.auxiliary.bridge.momentum == 0.995
+
+
+def test_weights_that_are_loaded_have_no_say_in_the_cuts(cfg, data_root, tmp_path):
+    run = copy.deepcopy(cfg)
+    run.model.backbone.partition = ['layer1.1', 'layer3.0']
+    torch.save(dict(state_dict={}, meta=dict(cfg=run.pretty_text)), tmp_path / 'a.pth')
+    cfg.load_from = str(tmp_path / 'a.pth')
+    cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=2, shape=SHAPE, batch=BATCH)
+    assert len(validate(cfg).model.backbone.partition) == 1
+
+
+@pytest.mark.parametrize('partition', [dict(type='Balanced', num_blocks=2), dict(type='Budget', peak='8GiB')])
+def test_a_list_of_auxiliaries_is_refused(cfg, partition):
+    cfg.model.backbone.auxiliary = [cfg.model.backbone.auxiliary]
+    with pytest.raises(ConfigError, match='auxiliary is a list'):
+        planned(cfg, **partition)
+
+
 def test_of_a_checkpoint_without_a_config_the_cuts_are_planned(cfg, tmp_path):
     torch.save(dict(state_dict={}), tmp_path / 'a.pth')
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=2, shape=SHAPE, batch=BATCH)
     assert len(plan(cfg, str(tmp_path / 'a.pth')).model.backbone.partition) == 1
 
 
-def test_validation_plans_and_tells_where(cfg, tmp_path):
+@pytest.fixture
+def data_root(cfg, tmp_path):
+    """Folders where the config looks for its images."""
     cfg.train_dataloader.dataset.data_root = cfg.val_dataloader.dataset.data_root = str(tmp_path)
     for split in ('train', 'val'):
         (tmp_path / split).mkdir()
+
+
+def test_validation_plans_and_tells_where(cfg, data_root):
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=3, shape=SHAPE, batch=BATCH)
     assert len(validate(cfg).model.backbone.partition) == 2
     cfg.model.backbone.partition = ConfigDict(type='Budget', peak='much')
@@ -129,6 +162,12 @@ def test_wrong_arguments_of_a_planned_partition(cfg):
 def test_images_of_a_config(config, path, images):
     name_installed_distributions()
     assert image_batch(config(path), {}) == images
+
+
+@pytest.mark.parametrize('given', [dict(shape=(3, 'a', 9)), dict(shape=(3, 9)), dict(shape=(3, 9, 9), batch=0)])
+def test_images_that_are_none(config, given):
+    with pytest.raises(ConfigError, match='channels, height, width, and images, whole and positive'):
+        image_batch(config('man/resnet50_man_imagenet.py'), given)
 
 
 def test_images_that_no_transform_tells(config):

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from mmlocal.config import add_config_arguments, exit_with_message, find_backbone, load_config
 from mmlocal.datasets.generated import generated_batch, what_fits
+from mmlocal.engine.plan import find_local_backbone
 from mmlocal.errors import ConfigError
-from mmlocal.planning import TrainingStep, local_backbone
+from mmlocal.planning import TrainingStep
 
 
 def parse_args():
@@ -44,7 +45,7 @@ def gradients(step):
     step.run()
     for handle in handles:
         handle.remove()
-    backbone = local_backbone(step)
+    backbone = find_local_backbone(step.model)
     blocks = [[p for unit in block for p in unit.parameters(backbone.network)] for block in backbone.blocks[:-1]]
     return [torch.cat([kept[p].flatten() for p in block if p in kept]) for block in blocks]
 
