@@ -1,7 +1,7 @@
 """Peaks and times of local learning beside end-to-end training and checkpointing: `make bench-memory`.
 
-Writes docs/results/memory.md. Every row is a config with the arguments given here, measured by the parts of
-tools/benchmark.py: a process each, steps in turn. On a GPU: ARGS="--device cuda".
+Writes docs/results/memory.md, with the words of memory_notes.md beside it. Every row is a config with the arguments
+given here, measured as by tools/benchmark.py: a process each, steps in turn. On a GPU: ARGS="--device cuda".
 """
 
 import argparse
@@ -45,12 +45,8 @@ class Row:
         self.options = {**cuts, **options}
 
     def load(self):
-        return load_config(
-            argparse.Namespace(
-                config=self.config, local=self.local, blocks=4, cfg_options=self.options, launcher='none',
-                local_rank=0, work_dir=None,
-            )
-        )  # fmt: skip
+        given = dict(config=self.config, local=self.local, blocks=4, cfg_options=self.options)
+        return load_config(argparse.Namespace(**given, launcher='none', local_rank=0, work_dir=None))
 
 
 IMAGENET, COCO = (3, 224, 224), (3, 512, 512)

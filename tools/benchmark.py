@@ -30,7 +30,8 @@ def parse_args():
     parser.add_argument('--batch', type=int, default=2, help='images in a batch')
     parser.add_argument('--rounds', type=int, default=3, help='timed steps of each')
     parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
-    parser.add_argument('--amp', action='store_true', help='mixed precision as well, of a single config')
+    # Beside the config, and not in it: `load_config` reads `args.amp` as train.py's.
+    parser.add_argument('--amp', dest='mixed', action='store_true', help='mixed precision as well, of a single config')
     add_config_arguments(parser)
     args = parser.parse_args()
     if args.batch < 1 or args.rounds < 1 or min(args.shape) < 1:
@@ -62,13 +63,16 @@ def machine(device):
 def show(found, args):
     table = Table(title=f'{args.batch} images of {"x".join(map(str, args.shape))}, {machine(args.device)}')
     table.add_column('', no_wrap=True)
-    for column in ('peak MiB', 'ratio', 'weights and state', 'seconds a step', 'ratio'):
-        table.add_column(column, justify='right')
     first = found[0]
+    # What the caching allocator held beside what was allocated: on CUDA alone.
+    reserved = ['reserved'] if first.reserved_bytes is not None else []
+    for column in ('peak MiB', 'ratio', 'weights and state', *reserved, 'seconds a step', 'ratio'):
+        table.add_column(column, justify='right')
     for one in found:
         peak = f'{one.peak_bytes / 2**20:.1f}', f'{one.peak_bytes / first.peak_bytes:.3f}'
         time = f'{one.median:.2f}', f'{one.median / first.median:.2f}'
-        table.add_row(one.name, *peak, f'{one.static_bytes / 2**20:.1f}', *time)
+        static = [f'{nbytes / 2**20:.1f}' for nbytes in (one.static_bytes, one.reserved_bytes) if nbytes is not None]
+        table.add_row(one.name, *peak, *static, *time)
     Console(highlight=False, width=120).print(table)
 
 
@@ -76,7 +80,7 @@ def show(found, args):
 def main():
     args = parse_args()
     if len(args.configs) == 1:
-        ways = ways_of(load(args.configs[0], args), args.amp)
+        ways = ways_of(load(args.configs[0], args), args.mixed)
     else:
         ways = [Variant(path, load(path, args)) for path in args.configs]
     show(measure(ways, tuple(args.shape), args.batch, args.rounds, args.device), args)

@@ -45,11 +45,13 @@ def test_report_refuses(call, arguments, message):
 
 @pytest.mark.integration
 def test_benchmark_holds_a_local_config_against_itself(run):
-    result = run('benchmark', CONFIG, *SMALL, '--rounds', 1)
+    result = run('benchmark', CONFIG, *SMALL, '--rounds', 1, '--amp')
     assert result.returncode == 0, result.stderr[-2000:]
     rows = {line.split('│')[1].strip(): line.split('│')[2:] for line in result.stdout.splitlines() if '│' in line}
-    assert {'end-to-end', 'end-to-end, with_cp', 'local'} <= set(rows)
+    ways = {'end-to-end', 'end-to-end, with_cp', 'local'}
+    assert ways | {f'{way}, mixed precision' for way in ways} <= set(rows)
     assert float(rows['local'][1]) < 1
+    assert float(rows['local, mixed precision'][1]) < float(rows['local'][1])
 
 
 def test_benchmark_refuses_a_single_stock_config(call):

@@ -58,9 +58,9 @@ class Row:
             step = TrainingStep(variant.cfg, shape, batch, args.device, amp=variant.amp)
             self.peak = step.peak_bytes()
             self.seconds = statistics.median(step.run() for _ in range(args.rounds))
-            self.reserved = torch.cuda.max_memory_reserved() if args.device == 'cuda' else None
             # Its bytes are the CPU's own: which kernels run on a GPU is not known to it.
             self.ledger = step.ledger()
+        self.reserved = step.reserved_bytes()
         entries = self.ledger.at_peak()
         self.kinds = Counter()
         for entry in entries:
@@ -76,16 +76,17 @@ def mib(nbytes):
 
 
 def show(rows, title, console):
-    timed = rows[0].seconds is not None
+    timed, reserving = rows[0].seconds is not None, rows[0].reserved is not None
     table = Table(title=title)
     table.add_column('MiB')
     for column in ('peak', 'ratio', 'activations', 'gradients', 'in kernels', 'of auxiliaries', 'weights', 'state'):
         table.add_column(column, justify='right')
-    for column in ('s a step', 'ratio') if timed else ():
+    for column in (*(['reserved'] if reserving else []), *(['s a step', 'ratio'] if timed else [])):
         table.add_column(column, justify='right')
     for row in rows:
         cells = [mib(row.peak), f'{row.peak / rows[0].peak:.3f}', *(mib(row.kinds[kind]) for kind in KINDS)]
         cells += [mib(row.of_auxiliaries), mib(row.weights), mib(row.state)]
+        cells += [mib(row.reserved)] if reserving else []
         cells += [f'{row.seconds:.2f}', f'{row.seconds / rows[0].seconds:.2f}'] if timed else []
         table.add_row(row.name, *cells)
     console.print(table)
