@@ -85,7 +85,7 @@ class TrainingStep:
             raise ConfigError('model.data_preprocessor is missing: how images are made ready for the model is not said')
         with _without(fake):
             torch.manual_seed(0)
-            model = MODELS.build(settings).train()
+            model = _built(settings).train()
             if self.scope == 'mmseg':
                 model.data_preprocessor.size = tuple(self.shape[1:])
             if self.device == 'cpu':
@@ -149,6 +149,15 @@ def estimate(
     with fake_step() as fake:
         step = TrainingStep(cfg, shape, batch, fake=fake, warm_up=warm_up, amp=amp)
         return step, step.ledger()
+
+
+def _built(settings: Any) -> Any:
+    try:
+        return MODELS.build(settings)
+    except ConfigError:
+        raise
+    except Exception as error:  # a host may raise anything
+        raise ConfigError(f'the model cannot be built: {reason(error)}') from error
 
 
 @contextmanager

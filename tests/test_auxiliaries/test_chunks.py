@@ -100,6 +100,12 @@ def test_detection_in_chunks_needs_its_bridge_to_run_again():
     )
 
 
+def test_a_head_that_chooses_hard_pixels_couples_the_images(monkeypatch):
+    monkeypatch.setitem(HEADS['seg']['decode_head'], 'sampler', dict(type='mmseg.OHEMPixelSampler', thresh=0.7))
+    with pytest.raises(ConfigError, match='couple the images of a batch'):
+        build('seg', chunks=2)
+
+
 def test_fewer_than_one_chunk_is_refused():
     with pytest.raises(ConfigError, match='chunks = 0 is below 1'):
         build('cls', chunks=0)

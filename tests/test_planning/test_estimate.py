@@ -71,6 +71,13 @@ def test_images_without_three_channels(config):
         estimate(load(config, 'e2e/resnet32_mini-digits.py'), (5, 32, 32), 4)
 
 
+def test_a_model_that_cannot_be_built(config):
+    cfg = load(config, 'e2e/resnet32_mini-digits.py')
+    cfg.model.backbone.widths = 3
+    with pytest.raises(ConfigError, match=r'the model cannot be built: TypeError: .*widths'):
+        estimate(cfg, (3, 32, 32), 4)
+
+
 def test_a_config_without_a_preprocessor(config):
     cfg = load(config, 'e2e/resnet32_mini-digits.py')
     cfg.model.pop('data_preprocessor', None)

@@ -83,6 +83,13 @@ def test_below_the_floor_the_floor_is_told(cfg):
     )
 
 
+def test_auxiliaries_that_have_no_chunks_are_planned_without(config):
+    """Patches are parts already."""
+    cfg = localize(config('hpff/resnet32_hpff_k16_cifar10.py'))
+    with pytest.raises(ConfigError, match=r'The smallest is about .* blocks, as configured: '):
+        planned(cfg, type='Budget', peak='1MiB')
+
+
 def test_the_plan_of_a_checkpoint_is_taken_as_it_was(cfg, tmp_path):
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=4)
     run = copy.deepcopy(cfg)

@@ -35,8 +35,9 @@ class SegHead(BaseModule):
         self.decode_head = MODELS.build({**decode_head, 'in_channels': in_channels, 'in_index': 0})
         losses = self.decode_head.loss_decode
         several = losses if isinstance(losses, nn.ModuleList) else [losses]
-        # A mean over the pixels that count couples the images of a batch.
-        self.mean_over_images = not any(getattr(loss, 'avg_non_ignore', True) for loss in several)
+        # A mean over the pixels that count couples the images of a batch, and so does a choice of hard ones.
+        coupled = any(getattr(loss, 'avg_non_ignore', True) for loss in several)
+        self.mean_over_images = not coupled and getattr(self.decode_head, 'sampler', None) is None
         self.description = f'{type(self.decode_head).__name__} at stride {round(stride)}'
 
     def forward(self, feature: Tensor) -> Tensor:
