@@ -4,9 +4,9 @@
     python tools/benchmark.py configs/e2e/resnet32_cifar10.py configs/hpff/resnet32_hpff_k16_cifar10.py --shape 3 32 32
 
 One local config is held against its own model trained end to end, end to end with the network's own checkpointing
-(`with_cp`; units recomputed where it has none), and both with mixed precision. Several configs of any host are held
-against the first. Each has a process of its own, their steps take turns, medians are shown. Peaks are live bytes above
-the weights and what the optimizer keeps.
+(`with_cp`; units recomputed where it has none); with --amp all of them with mixed precision as well. Several configs of
+any host are held against the first. Each has a process of its own, their steps take turns, medians are shown. Peaks are
+live bytes above the weights and what the optimizer keeps.
 """
 
 import argparse
