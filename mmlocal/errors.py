@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ['ConfigError', 'Faults', 'nearest', 'reason']
+__all__ = ['ConfigError', 'Faults', 'NonFiniteLossError', 'nearest', 'reason']
 
 _LONGEST_REASON = 200
 
@@ -24,6 +24,10 @@ class ConfigError(ValueError):
     def __init__(self, *faults: str) -> None:
         self.faults = faults
         super().__init__('\n'.join(faults))
+
+
+class NonFiniteLossError(FloatingPointError):
+    """A loss is no finite number; told by which, where, and with which images."""
 
 
 class Faults:

@@ -7,6 +7,7 @@ this file may fail to import: mmengine swallows the error and reports the type a
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
@@ -18,6 +19,9 @@ MODELS = Registry(
     parent=MMENGINE_MODELS,
     scope='mmlocal',
     locations=['mmlocal.blocks', 'mmlocal.auxiliaries'],
+)
+MODEL_WRAPPERS = Registry(
+    'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
 )
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmlocal', locations=['mmlocal.engine', 'mmlocal.memory'])
 OPTIM_WRAPPERS = Registry(
@@ -45,6 +49,7 @@ __all__ = [
     'HOOKS',
     'LOOPS',
     'MODELS',
+    'MODEL_WRAPPERS',
     'OPTIM_WRAPPERS',
     'PARAM_SCHEDULERS',
     'PARTITIONS',

@@ -6,13 +6,14 @@ from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
-from mmlocal.blocks.step import Batch, LocalStep, current_step
+from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span
 
 __all__ = [
     'OUTPUTS',
     'Batch',
     'Chain',
+    'Done',
     'Earlier',
     'Later',
     'LocalBackbone',

@@ -161,8 +161,9 @@ class LocalBackbone(BaseModule):
 
     def _hook_units(self) -> None:
         """Boundaries at the cuts; leaves where a loss stops, and where something behind a block reads a unit inside."""
+        ends = [segment[-1].name for segment in self.segments]
         boundaries = {
-            block[-1].name: Boundary(name, trainer, self._span(i))
+            block[-1].name: Boundary(name, trainer, self._span(i), ends.index(block[-1].name))
             for i, (name, block, trainer) in enumerate(zip(self.block_names, self.blocks, self.trainers, strict=False))
         }
         reads = {name for trainer in self.auxiliaries for name in trainer.reads}
@@ -173,12 +174,16 @@ class LocalBackbone(BaseModule):
                 if unit.name in boundaries:
                     self._hook(unit, boundaries[unit.name])
                 elif unit is segment[-1]:
-                    self._hook(unit, _end_segment)
+                    self._hook(unit, _EndSegment(i))
                 elif any(self._segment_of(reader) > i for reader in self.probe.readers(unit.name)):
                     self._hook(unit, _link)
 
     def _hook(self, unit: Unit, hook: Callable[..., Any]) -> None:
         self.network.get_submodule(unit.end).register_forward_hook(hook)
+
+    def parameters_of(self, unit: Unit) -> list[nn.Parameter]:
+        """The weights of a unit; what a network uses outside of its units belongs to none."""
+        return [p for name in unit.modules for p in self.network.get_submodule(name).parameters()]
 
     def _segment_of(self, reader: str) -> int:
         """Index of the segment that a reader is in; the network's outputs are behind all of them."""
@@ -293,10 +298,11 @@ class LocalBackbone(BaseModule):
 class Boundary:
     """Forward hook on the last module of a block: trains the block and replaces its output."""
 
-    def __init__(self, block: str, trainer: Trainer | None, reach: Span) -> None:
+    def __init__(self, block: str, trainer: Trainer | None, reach: Span, segment: int) -> None:
         self.block = block
         self.trainer = trainer
         self.reach = reach
+        self.segment = segment
 
     def __call__(self, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         step = current_step()
@@ -304,7 +310,7 @@ class Boundary:
             return None
         feature, further = separate(output, args[1:])
         with record_function(f'{self.block}.boundary'):
-            leaf = step.train_block(feature, self.trainer, self.reach, further)
+            leaf = step.train_block(feature, self.trainer, self.reach, self.segment, further)
         return leaf if output is feature else (leaf, *further)
 
 
@@ -320,13 +326,18 @@ class _Keep:
             step.keep(self.name, separate(output)[0])
 
 
-def _end_segment(_module: nn.Module, _args: Any, output: Any) -> Any:
+class _EndSegment:
     """Forward hook on a unit inside a block from which on later losses flow back."""
-    step, (feature, further) = current_step(), separate(output)
-    if step is None or not feature.requires_grad:
-        return None
-    leaf = step.end_segment(feature)
-    return leaf if output is feature else (leaf, *further)
+
+    def __init__(self, segment: int) -> None:
+        self.segment = segment
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        step, (feature, further) = current_step(), separate(output)
+        if step is None or not feature.requires_grad:
+            return None
+        leaf = step.end_segment(feature, self.segment)
+        return leaf if output is feature else (leaf, *further)
 
 
 def _link(_module: nn.Module, _args: Any, output: Any) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch.profiler import record_function
 
 from mmlocal.blocks.reconcile import disagreement
 
-__all__ = ['Batch', 'LocalStep', 'Span', 'Trainer', 'current_step']
+__all__ = ['Batch', 'Done', 'LocalStep', 'Span', 'Trainer', 'current_step']
 
 Link = tuple[Tensor, Tensor]
 Losses = Mapping[str, 'Tensor | list[Tensor]']
@@ -93,20 +93,41 @@ class Span:
         return self.reach == self.own and self.kept == 0
 
 
+class Segment(NamedTuple):
+    """A piece of the network that later losses still reach: its number, and its links in the order they ran."""
+
+    number: int
+    links: list[Link]
+
+
+class Done(NamedTuple):
+    """What a block's backward leaves behind.
+
+    Args:
+        name: the block's; its auxiliary has all of its gradients.
+        segments: no later loss reaches the first so many segments of the network.
+        alone: whether no other loss reaches the block.
+    """
+
+    name: str
+    segments: int
+    alone: bool
+
+
 class LocalStep:
     """One training forward of a model with a `LocalBackbone`.
 
     Args:
         backward: propagates a local loss, scaled as the optimizer wrapper scales the model's own.
-        block_done: called after a block's backward, with whether no other loss reaches the block; a per-block
-            policy steps there.
+        block_done: called after a block's backward; a per-block policy steps there, and several processes begin
+            to average.
         log: takes the name and value of every local loss.
     """
 
     def __init__(
         self,
         backward: Callable[[Tensor], None],
-        block_done: Callable[[bool], None],
+        block_done: Callable[[Done], None],
         log: Callable[[str, Tensor], None],
     ) -> None:
         self.in_loss = False
@@ -122,8 +143,8 @@ class LocalStep:
         # What the running block starts from, the gradient that the block before got there, and a weight.
         self._entry: tuple[Tensor, Tensor, float] | None = None
         # A link is a unit's output and the leaf that is read in its place. Segments that a later loss still
-        # reaches, with their links in the order they ran; and the links of the segment that is running.
-        self._segments: deque[list[Link]] = deque()
+        # reaches, and the links of the segment that is running.
+        self._segments: deque[Segment] = deque()
         self._running: list[Link] = []
 
     @contextmanager
@@ -160,15 +181,15 @@ class LocalStep:
         self._running.append((output, leaf))
         return leaf
 
-    def end_segment(self, output: Tensor) -> Tensor:
+    def end_segment(self, output: Tensor, number: int) -> Tensor:
         """A leaf in place of a unit's output from which on a later loss flows back, and before which it does not."""
         leaf = self.link(output)
-        self._segments.append(self._running)
+        self._segments.append(Segment(number, self._running))
         self._running = []
         return leaf
 
     def train_block(
-        self, output: Tensor, trainer: Trainer | None, reach: Span, further: tuple[Any, ...] = ()
+        self, output: Tensor, trainer: Trainer | None, reach: Span, segment: int, further: tuple[Any, ...] = ()
     ) -> Tensor:
         """Train the block that put out `output`, and return the feature for the next one.
 
@@ -176,6 +197,7 @@ class LocalStep:
             output: the block's output, with its graph.
             trainer: gives the block's losses; none leaves it to a later block's.
             reach: how far the losses flow back.
+            segment: number of the segment that ends here.
             further: what the next unit gets beside the feature.
 
         Returns:
@@ -184,17 +206,20 @@ class LocalStep:
         """
         batch = Batch(self._inputs, self._data_samples, further, self._bank)
         if reach.reconcile and trainer is not None:
-            return self._train_reconciled(output, trainer, batch, reach.reconcile)
-        leaf = self.end_segment(output)
+            leaf = self._train_reconciled(output, trainer, batch, reach.reconcile)
+            self._block_done(Done(trainer.name, segment + 1, alone=True))
+            return leaf
+        leaf = self.end_segment(output, segment)
         if trainer is not None:
             # The forward of a mixed-precision step is under autocast, its backward must not be.
             self._train(leaf, trainer, batch, reach)
             self._passed_on = trainer.passed_on
         while len(self._segments) > reach.kept:
-            for _, finished in self._segments.popleft():
+            for _, finished in self._segments.popleft().links:
                 finished.requires_grad_(False)
         if trainer is not None:
-            self._block_done(reach.alone)
+            closed = self._segments[0].number if self._segments else segment + 1
+            self._block_done(Done(trainer.name, closed, reach.alone))
         return leaf
 
     @property
@@ -211,7 +236,7 @@ class LocalStep:
 
     def close(self) -> None:
         """After the model's own loss was propagated: pass its gradient to the blocks that it still reaches."""
-        for _, leaf in (link for links in self._segments for link in links):
+        for _, leaf in (link for segment in self._segments for link in segment.links):
             if leaf.grad is not None and self._passed_on != 1.0:
                 leaf.grad *= self._passed_on
         self._propagate(reach=len(self._segments), kept=0)
@@ -244,7 +269,8 @@ class LocalStep:
         The block's weights need their sum, the blocks before it the second alone. Where the block is one link, one
         backward with the sum and one for the block's input alone are enough; else each gradient has its own.
         """
-        own, earlier = self._segments[-1], [one for links in list(self._segments)[:-1] for _, one in links]
+        own = self._segments[-1].links
+        earlier = [one for segment in list(self._segments)[:-1] for _, one in segment.links]
         staying, flowing = self._staying, leaf.grad
         self._staying = leaf.grad = None
         if staying is not None and flowing is not None and reach.own == 1 and len(own) == 1 and reach.reach > 1:
@@ -276,7 +302,6 @@ class LocalStep:
             self._backward(total)
         for name, value in logs.items():
             self._log(f'{trainer.name}.{name}', value)
-        self._block_done(True)
         leaf = output.detach().requires_grad_()
         self._entry = (leaf, wanted, weight)
         return leaf
@@ -286,8 +311,8 @@ class LocalStep:
 
         The graphs of the newest `kept` segments stay for losses to come; the others are freed.
         """
-        for age, links in enumerate(reversed(self._segments)):
-            for output, leaf in reversed(links):
+        for age, segment in enumerate(reversed(self._segments)):
+            for output, leaf in reversed(segment.links):
                 gradient, leaf.grad = leaf.grad, None
                 if gradient is not None and age < reach:
                     torch.autograd.backward(output, gradient, retain_graph=age < kept)

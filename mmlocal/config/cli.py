@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config, DictAction
 
 from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config.localize import localize
 from mmlocal.config.make_local import leaf_text, make_local
-from mmlocal.errors import ConfigError, Faults, nearest, reason
+from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason
 
 __all__ = [
     'add_config_arguments',
@@ -105,9 +104,8 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif not cfg.get('work_dir'):
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
-    with faults.under():
-        if getattr(args, 'amp', False):
-            use_amp(cfg)
+    if getattr(args, 'amp', False):
+        use_amp(cfg)
     with faults.under():
         import_hosts(cfg)
     faults.report()
@@ -157,15 +155,8 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
 
 
 def use_amp(cfg: Config) -> None:
-    """Turn on mixed precision as the ecosystem's `--amp` does.
-
-    Raises:
-        ConfigError: without a GPU.
-    """
-    if not torch.cuda.is_available():
-        raise ConfigError('--amp needs a GPU, and torch sees none here')
-    local = str(cfg.optim_wrapper.get('type', 'OptimWrapper')).startswith('mmlocal.')
-    cfg.optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper' if local else 'AmpOptimWrapper'
+    """Turn on mixed precision as the ecosystem's `--amp` does; on the CPU too, in bfloat16."""
+    cfg.optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
@@ -179,6 +170,9 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
         except ConfigError as error:
             for fault in error.faults:
                 sys.stderr.write(f'error: {fault}\n')
+            sys.exit(2)
+        except NonFiniteLossError as error:
+            sys.stderr.write(f'error: {error}\n')
             sys.exit(2)
 
     return guarded

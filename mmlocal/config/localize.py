@@ -20,6 +20,7 @@ from mmlocal.errors import ConfigError, Faults
 __all__ = ['auxiliaries_of', 'find_backbone', 'is_local', 'is_planned', 'localize']
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
+_STOCK = 'MMDistributedDataParallel'
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
 _SEED = 'mmlocal.SeedSample'
 _PLANNED = ('Balanced', 'Budget')
@@ -71,8 +72,7 @@ def localize(cfg: Config) -> Config:
     with faults.under('optim_wrapper'):
         _swap_wrapper(cfg)
     faults.report()
-    # Without it the gradients of all blocks but the last are silently not averaged.
-    cfg.find_unused_parameters = True
+    _set_model_wrapper(cfg)
     _make_resumable(cfg)
     hooks = list(cfg.get('custom_hooks') or [])
     present = {hook.get('type') for hook in hooks}
@@ -136,6 +136,16 @@ def _swap_wrapper(cfg: Config) -> None:
         known = ', '.join(_WRAPPERS)
         raise ConfigError(f'type = {name!r} has no block-wise form; {known} have one')
     wrapper['type'] = f'mmlocal.{_WRAPPERS[name]}'
+
+
+def _set_model_wrapper(cfg: Config) -> None:
+    """What the runner wraps the model in, where several processes train."""
+    wrapper = cfg.get('model_wrapper_cfg')
+    if not wrapper:
+        cfg.model_wrapper_cfg = dict(type='mmlocal.LocalDataParallel')
+    elif wrapper.get('type', _STOCK) == _STOCK:
+        # Without it the gradients of all blocks but the last are silently not averaged.
+        wrapper.setdefault('find_unused_parameters', True)
 
 
 def _make_resumable(cfg: Config) -> None:

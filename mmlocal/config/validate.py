@@ -98,7 +98,7 @@ def _check_training(cfg: Config, faults: Faults) -> None:
         return
     with faults.under('optim_wrapper'):
         _check_wrapper(wrapper)
-    if 'Amp' in str(wrapper.get('type')) and not torch.cuda.is_available():
+    if wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
         faults.found.append(f'optim_wrapper.type = {wrapper["type"]!r} needs a GPU, and torch sees none here')
     with faults.under('optim_wrapper.optimizer'), OPTIMIZERS.switch_scope_and_registry(None) as registry:
         check_component(copy.deepcopy(wrapper.get('optimizer')), registry)
@@ -121,11 +121,12 @@ def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
     from mmlocal.engine import BlockwiseOptimWrapper
 
     policy, count = wrapper.get('step_policy', 'auto'), wrapper.get('accumulative_counts', 1)
+    answer = wrapper.get('on_nonfinite', 'stop')
     faults = Faults()
     with faults.under():
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.0)
         try:
-            BlockwiseOptimWrapper(optimizer, policy, accumulative_counts=count)
+            BlockwiseOptimWrapper(optimizer, policy, on_nonfinite=answer, accumulative_counts=count)
         except (AssertionError, TypeError) as error:
             raise ConfigError(f'accumulative_counts = {count!r} cannot be used: {reason(error)}') from error
     if policy == 'per_block' and isinstance(reach, int) and reach > 1:

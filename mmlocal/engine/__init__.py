@@ -1,15 +1,18 @@
 """Optimizer wrappers and hooks: local learning in mmengine's training loop."""
 
+from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
 from mmlocal.engine.blended_cosine import BlendedCosineLR
+from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
 from mmlocal.engine.hooks import MomentumHook, PlanHook
-from mmlocal.engine.optim_wrapper import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
+from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 
 __all__ = [
     'BlendedCosineLR',
     'BlockwiseAmpOptimWrapper',
     'BlockwiseOptimWrapper',
     'ExactResumeHook',
+    'LocalDataParallel',
     'MomentumHook',
     'PlanHook',
     'ResumableEpochLoop',

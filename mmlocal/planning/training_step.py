@@ -63,6 +63,8 @@ class TrainingStep:
             self.optim_wrapper = build_optim_wrapper(self.model, copy.deepcopy(cfg.optim_wrapper))
         for group in self.optim_wrapper.optimizer.param_groups:
             group['lr'] = 1e-5
+        if fake is not None:  # there are no numbers to look at
+            self.optim_wrapper.on_nonfinite = 'ignore'
         with _without(fake):
             self.batch = generated_batch(self.scope, shape[1:], batch, what_fits(cfg.model))
         # The runner's part of local learning: copies start, and move with the optimizer.

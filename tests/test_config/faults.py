@@ -310,9 +310,9 @@ FAULTS = {
         {'optim_wrapper.type': 'OptimWrapperDict'},
         "optim_wrapper.type = 'OptimWrapperDict' has no block-wise form; OptimWrapper, AmpOptimWrapper have one",
     ),
-    'mixed precision without a GPU': (
-        {'optim_wrapper.type': 'AmpOptimWrapper'},
-        "optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper' needs a GPU, and torch sees none here",
+    'precision that mixes with nothing': (
+        {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dytpe': 'bfloat16'},
+        "optim_wrapper.dytpe = 'bfloat16' is not an argument of BlockwiseAmpOptimWrapper. Did you mean 'dtype'?",
     ),
     'unknown optimizer': (
         {'optim_wrapper.optimizer.type': 'AdamX'},

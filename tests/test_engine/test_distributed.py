@@ -1,41 +1,125 @@
-"""Two processes train as one on the joined batch."""
+"""Several processes train as one on the joined batch."""
 
 import os
 import socket
+from functools import partial
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
+from torch.optim import SGD
+
+from mmlocal.engine import BlockwiseOptimWrapper, LocalDataParallel
+from mmlocal.engine.distributed import GradientReducer
+from mmlocal.errors import ConfigError
 
 CUTS = ['layer1.1', 'layer3.0']
+STEPS = 20
+STOCK = partial(MMDistributedDataParallel, find_unused_parameters=True)
 
 
-def train(loop, batches):
-    for batch in batches:
-        loop.step(batch)
-
-
-def work(rank, port, make_loop, host, batches, folder):
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE='2')
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo')
-    wrapped = MMDistributedDataParallel(host, find_unused_parameters=True)
-    train(make_loop(wrapped), [batch.chunk(2)[rank] for batch in batches])
-    torch.save(host.state_dict(), f'{folder}/{rank}.pth')
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.integration
-def test_two_processes_equal_one(make_host, make_loop, man_auxiliary, tmp_path):
-    hosts = [make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True) for _ in range(2)]
-    batches = torch.randn(3, 4, 3, 64, 64, dtype=torch.float64).unbind()
-    train(make_loop(hosts[0]), batches)
+def in_processes(work, count, *args):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    mp.start_processes(work, (port, make_loop, hosts[1], batches, str(tmp_path)), nprocs=2, start_method='fork')
-    ranks = [torch.load(tmp_path / f'{rank}.pth') for rank in range(2)]
-    for name, value in hosts[0].state_dict().items():
-        assert torch.equal(ranks[0][name], ranks[1][name]), name
-        torch.testing.assert_close(ranks[0][name], value, rtol=1e-10, atol=1e-12, msg=name)
+    mp.start_processes(begin, (count, port, work, *args), nprocs=count, start_method='fork')
+
+
+def begin(rank, count, port, work, *args):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(count))
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    work(rank, count, *args)
+    dist.destroy_process_group()
+
+
+def train(make_loop, model, batches, **kwargs):
+    """The gradients of the first step, seen by the optimizer, and the weights after all."""
+    loop, first = make_loop(model, BlockwiseOptimWrapper(SGD(model.parameters(), lr=0.05), **kwargs)), {}
+
+    def look(*_):
+        for name, p in getattr(model, 'module', model).named_parameters():
+            if p.grad is not None:
+                first.setdefault(name, p.grad.clone())
+
+    handle = loop.optim_wrapper.optimizer.register_step_pre_hook(look)
+    per_step = kwargs.get('accumulative_counts', 1)
+    for i, batch in enumerate(batches):
+        loop.step(batch)
+        if i + 1 == per_step:
+            handle.remove()
+    return dict(first=first, state=getattr(model, 'module', model).state_dict())
+
+
+def work(rank, count, make_loop, host, wrap, batches, kwargs, folder):
+    # Weights of the other processes differ at first: the wrapper takes those of the first one.
+    if rank:
+        for p in host.parameters():
+            torch.nn.init.normal_(p)
+    parts = [batch.chunk(count)[rank] for batch in batches]
+    torch.save(train(make_loop, wrap(host), parts, **kwargs), f'{folder}/{rank}.pth')
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('wrap', [LocalDataParallel, STOCK], ids=['local', 'stock'])
+@pytest.mark.parametrize(
+    ('count', 'reach', 'kwargs'),
+    [
+        (2, 1, dict(step_policy='joint')),
+        (2, 1, dict(step_policy='per_block')),
+        (2, 1, dict(accumulative_counts=2)),
+        (2, 2, dict(step_policy='joint')),
+        (2, 2, dict(accumulative_counts=2)),
+        (4, 1, dict(step_policy='per_block')),
+        (4, 2, dict(step_policy='joint')),
+    ],
+    ids=lambda value: value if isinstance(value, int) else '-'.join(map(str, value.values())),
+)
+def test_processes_equal_one(make_host, make_loop, man_auxiliary, tmp_path, wrap, count, reach, kwargs):
+    hosts = [make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True, reach=reach) for _ in range(2)]
+    micro = kwargs.get('accumulative_counts', 1)
+    batches = torch.randn(STEPS * micro, count, 3, 32, 32, dtype=torch.float64).unbind()
+    expected = train(make_loop, hosts[0], batches, **kwargs)
+    in_processes(work, count, make_loop, hosts[1], wrap, batches, kwargs, str(tmp_path))
+    ranks = [torch.load(tmp_path / f'{rank}.pth') for rank in range(count)]
+    assert expected['first'].keys() == ranks[0]['first'].keys()
+    for part in ('first', 'state'):
+        for name, value in expected[part].items():
+            assert all(torch.equal(ranks[0][part][name], rank[part][name]) for rank in ranks), name
+            torch.testing.assert_close(ranks[0][part][name], value, rtol=1e-10, atol=1e-11, msg=name)
+
+
+def test_a_stock_optimizer_wrapper_is_refused(make_host):
+    from mmengine.optim import OptimWrapper
+
+    host = make_host(partition=CUTS)
+    with pytest.raises(ConfigError, match="'OptimWrapper' averages no gradients in a LocalDataParallel"):
+        LocalDataParallel(host).train_step({}, OptimWrapper(SGD(host.parameters(), lr=0.1)))
+
+
+def late(rank, count):
+    weight = torch.nn.Parameter(torch.ones(3))
+    reducer = GradientReducer(dict(weight=weight))
+    weight.grad = torch.ones(3) * rank
+    reducer.start([weight])
+    weight.grad += 1
+    with pytest.raises(RuntimeError, match='weight: a loss reached it after its gradient was sent'):
+        reducer.finish()
+
+
+def without(rank, count):
+    """One that no process has a gradient of keeps none; one that some have is averaged over all."""
+    none, some = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+    some.grad = torch.ones(2) if rank else None
+    reducer = GradientReducer(dict(none=none, some=some), bucket_bytes=1)
+    reducer.finish()
+    assert none.grad is None
+    assert some.grad.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('check', [late, without])
+def test_reducer(check):
+    in_processes(check, 2)

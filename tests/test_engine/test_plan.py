@@ -1,12 +1,14 @@
 """The plan: what is said before training, and what is refused."""
 
 import logging
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, PlanHook
@@ -76,12 +78,35 @@ def test_a_stock_wrapper_is_refused(make_host):
         PlanHook().before_train(runner(make_host(partition=CUTS), OptimWrapper))
 
 
-@pytest.mark.parametrize(('reach', 'policy'), [(1, 'per_block'), (2, 'joint')])
-def test_several_processes_are_refused_where_they_would_drift_apart(make_host, monkeypatch, reach, policy):
+class Stock(DistributedDataParallel):
+    """What the hook reads of one; a real one needs processes."""
+
+    def __init__(self, module, **settings):
+        torch.nn.Module.__init__(self)
+        self.module = module
+        self.static_graph, self.find_unused_parameters = False, True
+        vars(self).update(settings)
+
+
+@pytest.mark.parametrize(
+    ('wrap', 'policy', 'told'),
+    [
+        (partial(Stock, find_unused_parameters=False), 'joint', 'find_unused_parameters = False does not average'),
+        (partial(Stock, static_graph=True), 'per_block', 'static_graph = True: from the second iteration on'),
+        (torch.nn.DataParallel, 'joint', "'DataParallel' does not average the gradients of blocks: use 'mmlocal.Local"),
+        (partial(Stock, find_unused_parameters=False), 'per_block', None),
+        (Stock, 'joint', None),
+    ],
+)
+def test_wrappers_that_would_leave_processes_apart_are_refused(make_host, monkeypatch, wrap, policy, told):
     monkeypatch.setattr(plan_hook, 'get_world_size', lambda: 2)
-    host = make_host(partition=CUTS, reach=reach)
-    with pytest.raises(ConfigError, match="Several processes need step_policy = 'joint' and reach = 1"):
-        PlanHook().before_train(runner(host, step_policy=policy))
+    one = runner(make_host(partition=CUTS), step_policy=policy)
+    one.model = wrap(one.model)
+    if told is None:
+        PlanHook().before_train(one)
+        return
+    with pytest.raises(ConfigError, match=told):
+        PlanHook().before_train(one)
 
 
 def test_checkpoints_carry_the_plan(make_host, man_auxiliary):

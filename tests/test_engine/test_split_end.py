@@ -215,14 +215,11 @@ def test_weights_are_those_of_one_backward(make_model, name, kwargs):
 
 
 @pytest.mark.parametrize('form', ['e2e', 'four blocks'])
-def test_losses_are_scaled_as_the_models_own(make_model, monkeypatch, form):
+def test_losses_are_scaled_as_the_models_own(make_model, form):
     """Autocast leaves double precision alone, so that the gradients are still to be the same."""
-    monkeypatch.setattr('mmengine.optim.optimizer.amp_optimizer_wrapper.is_cuda_available', lambda: True)
 
     def wrapper(**kwargs):
-        optim = BlockwiseAmpOptimWrapper(**kwargs)
-        optim.loss_scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
-        return optim
+        return BlockwiseAmpOptimWrapper(**kwargs, loss_scaler=torch.amp.GradScaler('cpu', init_scale=1024.0))
 
     assert_trains_alike(*make_model('faster_rcnn', form), 1, wrapper=wrapper)
 

@@ -43,7 +43,7 @@ def test_one_backward_at_the_end_is_not(make_host, end_to_end_peak, monkeypatch)
     """The same losses collected for one backward cost as much as end-to-end training."""
     collected = []
 
-    def collect(step, output, auxiliary, reach, further):
+    def collect(step, output, auxiliary, *_):
         losses = auxiliary.loss(output, Batch(step._inputs, step._data_samples))
         collected.append(losses['loss_square'])
         return output.detach()

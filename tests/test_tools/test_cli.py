@@ -140,10 +140,6 @@ class TestCheckpoint:
 
 
 class TestArguments:
-    def test_amp_without_a_gpu(self, refused, local_config, monkeypatch):
-        monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-        assert refused('train', local_config, '--amp') == ['--amp needs a GPU, and torch sees none here']
-
     def test_learning_rate_without_a_batch_size_to_scale_by(self, refused, local_config):
         assert refused('train', local_config, '--auto-scale-lr') == [
             '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size',

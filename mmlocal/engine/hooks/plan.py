@@ -8,7 +8,9 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.nn.parallel import DistributedDataParallel
 
+from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.engine.plan import find_local_backbone, fingerprint, plan_text
 from mmlocal.errors import ConfigError
@@ -24,7 +26,8 @@ class PlanHook(Hook):
     """Logs the plan at start, writes it into checkpoints, and compares it on resume.
 
     Raises:
-        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained; on
+        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, or the model's wrapper
+            their gradients as they are in each process; on
             resume, if the checkpoint was trained by another plan: optimizer state is restored by
             position and would go to the wrong parameters.
     """
@@ -42,11 +45,8 @@ class PlanHook(Hook):
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
         policy = runner.optim_wrapper.step_policy(backbone.isolated)
-        if get_world_size() > 1 and (policy == 'per_block' or not backbone.isolated):
-            raise ConfigError(
-                f'step_policy = {policy!r} with reach = {backbone.reach} in {get_world_size()} processes: their '
-                "gradients would not be averaged. Several processes need step_policy = 'joint' and reach = 1"
-            )
+        if get_world_size() > 1:
+            _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not backbone.isolated)
         runner.logger.info(plan_text(backbone, policy, _inner(runner)))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -72,6 +72,28 @@ class PlanHook(Hook):
 
 def _inner(runner: Runner) -> Any:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _refuse_wrapper(model: Any, averaged_here: bool) -> None:
+    """Wrappers that would leave gradients unaveraged, or average them wrong, without a word."""
+    name = type(model).__name__
+    if isinstance(model, LocalDataParallel):
+        return
+    if not isinstance(model, DistributedDataParallel):
+        raise ConfigError(
+            f'model_wrapper_cfg.type = {name!r} does not average the gradients of blocks: use '
+            "'mmlocal.LocalDataParallel' or 'MMDistributedDataParallel'"
+        )
+    if model.static_graph:
+        raise ConfigError(
+            'model_wrapper_cfg.static_graph = True: from the second iteration on the gradients of blocks are not '
+            'averaged; leave it out'
+        )
+    if not model.find_unused_parameters and not averaged_here:
+        raise ConfigError(
+            f'model_wrapper_cfg: {name} with find_unused_parameters = False does not average the gradients of blocks '
+            "in the first iteration: set it to True, or use 'mmlocal.LocalDataParallel'"
+        )
 
 
 def _difference(mine: list[str], other: list[str] | None) -> str:
