@@ -62,10 +62,10 @@ AUXILIARY = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
 MAN = dict(AUXILIARY, bridge=dict(type='mmlocal.MomentumBridge', momentum=0.9, scaling=True))
 
 
-def build_host(seed=0, neck=False, dtype=torch.float64, **backbone):
-    """A host on a thin ResNet-18; with `partition` its backbone is local."""
-    config = {**RESNET, **backbone}
-    if 'partition' in config:
+def build_host(seed=0, neck=False, dtype=torch.float64, whole=None, **backbone):
+    """A host on a thin ResNet-18; with `partition` its backbone is local. Or on the backbone of a `whole` config."""
+    config = whole or {**RESNET, **backbone}
+    if 'partition' in config and whole is None:
         config = {'auxiliary': AUXILIARY, **config, 'arch': config['type'], 'type': 'mmlocal.LocalBackbone'}
     torch.manual_seed(seed)
     host = Host(config, neck).to(dtype)

@@ -8,6 +8,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import METRICS, RUNNERS
 from mmengine.runner import Runner
 
+from mmlocal.compat import join_processes
 from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
 from mmlocal.config.data import check_loops
 from mmlocal.errors import ConfigError, Faults
@@ -64,6 +65,7 @@ def main():
     with faults.under():
         cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
     faults.report()
+    join_processes(args.launcher)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     check_loops(runner, ['test'])
     if args.out:

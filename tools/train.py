@@ -5,6 +5,7 @@ import argparse
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmlocal.compat import join_processes
 from mmlocal.config import add_config_arguments, exit_with_message, method_names, read_config, validate
 from mmlocal.config.data import check_loops
 from mmlocal.errors import ConfigError, Faults
@@ -52,6 +53,7 @@ def main():
     with faults.under():
         cfg = validate(cfg, checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
+    join_processes(args.launcher)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
     check_loops(runner, ['train', 'val'])

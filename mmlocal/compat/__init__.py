@@ -2,5 +2,6 @@
 
 from mmlocal.compat.distributions import name_installed_distributions
 from mmlocal.compat.hosts import import_host, import_hosts
+from mmlocal.compat.processes import join_processes
 
-__all__ = ['import_host', 'import_hosts', 'name_installed_distributions']
+__all__ = ['import_host', 'import_hosts', 'join_processes', 'name_installed_distributions']

@@ -39,7 +39,7 @@ class BlockwiseOptimWrapper(OptimWrapper):
     step. The optimizer holds exactly the parameters that train: frozen ones are taken out.
 
     In several processes a block's gradients are averaged as soon as no other loss reaches it; `per_block`
-    steps it right before the next block's backward, so that the network has the next forward's time.
+    steps it when the next block is done, so that they have the time of that block to travel.
 
     Args:
         optimizer: as for `OptimWrapper`.
@@ -98,8 +98,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._step: LocalStep | None = None
         self._end: SplitEnd | None = None
         self._reducer: GradientReducer | None = None
-        # Whether a block waits for its gradients of other processes, to be stepped then; whether a loss is not finite.
-        self._due = self._broken = False
+        # Parts of gradients on their way between the processes, and whether a loss was not finite.
+        self._under_way, self._broken = 0, False
         if self._finite is not None:
             self._finite.forget_batch()
 
@@ -166,7 +166,6 @@ class BlockwiseOptimWrapper(OptimWrapper):
         Raises:
             NonFiniteLossError: if a loss since the last step is no finite number.
         """
-        self._settle()
         step, end = self._step, self._end
         if step is not None:
             loss = step.own_loss(loss, float(self.scale_loss(torch.ones(()))))
@@ -186,7 +185,6 @@ class BlockwiseOptimWrapper(OptimWrapper):
 
     def _backward_local(self, loss: Tensor) -> None:
         """Scaled for accumulation like the model's own loss, but not counted as an iteration."""
-        self._settle()
         self._amplified(self.scale_loss(loss)).backward()
 
     def _amplified(self, loss: Tensor) -> Tensor:
@@ -194,29 +192,33 @@ class BlockwiseOptimWrapper(OptimWrapper):
         return loss
 
     def _block_done(self, done: Done) -> None:
-        if self._reducer is not None and self._backbone is not None:
-            self._reducer.start(self._final(self._backbone, done))
-        if self.step_policy(done.alone) == 'per_block':
-            self._due = True
-            if self._reducer is None:
-                self._settle()
+        per_block = self.step_policy(done.alone) == 'per_block'
+        if self._reducer is None or self._backbone is None:
+            if per_block:
+                self._finish_block()
+            return
+        before = self._under_way
+        self._under_way = self._reducer.start(self._final(self._backbone, done))
+        if per_block and before:
+            # Of the block before this one, whose gradients are on their way.
+            self._reducer.wait(before)
+            self._under_way -= before
+            self._finish_block()
 
     def _final(self, backbone: LocalBackbone, done: Done) -> Iterator[nn.Parameter]:
         """What no other loss will reach."""
         for unit in (unit for segment in backbone.segments[: done.segments] for unit in segment):
             yield from backbone.parameters_of(unit)
+        if done.segments:  # position embeddings and the like
+            inside = {p for unit in backbone.units for p in backbone.parameters_of(unit)}
+            yield from (p for p in backbone.network.parameters() if p not in inside and p.grad is not None)
         for auxiliary in backbone.auxiliaries:
             if auxiliary.name == done.name:
                 yield from auxiliary.parameters()
 
-    def _settle(self) -> None:
-        """Step the block that waits for it, before another has gradients."""
-        if not self._due:
-            return
-        self._due = False
+    def _finish_block(self) -> None:
+        """Step the only block that has gradients."""
         self._refuse_nonfinite()
-        if self._reducer is not None:
-            self._reducer.wait()
         if not self._broken:
             self._step_block()
         self.zero_grad()

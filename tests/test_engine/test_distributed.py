@@ -91,6 +91,25 @@ def test_processes_equal_one(make_host, make_loop, man_auxiliary, tmp_path, wrap
             torch.testing.assert_close(ranks[0][part][name], value, rtol=1e-10, atol=1e-11, msg=name)
 
 
+VIT = dict(type='mmpretrain.VisionTransformer', img_size=32, patch_size=16, out_type='featmap', final_norm=True)
+TINY = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32)
+
+
+@pytest.mark.integration
+def test_weights_outside_of_units(make_host, make_loop, tmp_path):
+    """Position embeddings and class token are stepped with the first block."""
+    vit = dict(type='mmlocal.LocalBackbone', arch=dict(VIT, arch=TINY), partition=['layers.1', 'layers.2'])
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    hosts = [make_host(whole=dict(vit, auxiliary=auxiliary)) for _ in range(2)]
+    batches = torch.randn(3, 2, 3, 32, 32, dtype=torch.float64).unbind()
+    kwargs = dict(step_policy='per_block')
+    expected = train(make_loop, hosts[0], batches, **kwargs)['state']
+    in_processes(work, 2, make_loop, hosts[1], LocalDataParallel, batches, kwargs, str(tmp_path))
+    found = torch.load(tmp_path / '0.pth')['state']
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-11, msg=name)
+
+
 def test_a_stock_optimizer_wrapper_is_refused(make_host):
     from mmengine.optim import OptimWrapper
 
@@ -100,13 +119,17 @@ def test_a_stock_optimizer_wrapper_is_refused(make_host):
 
 
 def late(rank, count):
-    weight = torch.nn.Parameter(torch.ones(3))
-    reducer = GradientReducer(dict(weight=weight))
-    weight.grad = torch.ones(3) * rank
-    reducer.start([weight])
-    weight.grad += 1
-    with pytest.raises(RuntimeError, match='weight: a loss reached it after its gradient was sent'):
-        reducer.finish()
+    """While the gradient is under way, and when it is back."""
+    for back in (False, True):
+        weight = torch.nn.Parameter(torch.ones(3))
+        reducer = GradientReducer(dict(weight=weight))
+        weight.grad = torch.ones(3) * rank
+        reducer.start([weight])
+        if back:
+            reducer.wait()
+        (weight * 2).sum().backward()
+        with pytest.raises(RuntimeError, match='weight: a loss reached it after its gradient was sent'):
+            reducer.finish()
 
 
 def without(rank, count):

@@ -18,29 +18,18 @@ __all__ = ['GradientReducer', 'all_reduce']
 CommunicationHook = Callable[[Tensor, Any], Future[Any]]
 
 
-class _State(NamedTuple):
-    """Which gradient a parameter has, if any, and how often that was written to. It is not kept alive."""
-
-    gradient: weakref.ref[Tensor] | None
-    version: int
-
-    @classmethod
-    def of(cls, parameter: nn.Parameter) -> _State:
-        gradient = parameter.grad
-        return cls(None, 0) if gradient is None else cls(weakref.ref(gradient), gradient._version)
-
-    def holds(self, parameter: nn.Parameter) -> bool:
-        """Whether the gradient is still the same, unwritten."""
-        gradient = None if self.gradient is None else self.gradient()
-        return parameter.grad is gradient and (gradient is None or gradient._version == self.version)
-
-
 class _Bucket(NamedTuple):
-    """Gradients on their way: of which parameters, as they were when they left, and what comes back."""
+    """Gradients on their way: whose they are, and what comes back."""
 
     parameters: list[nn.Parameter]
-    states: list[_State]
     future: Future[Any]
+
+
+class _State(NamedTuple):
+    """An average in its place, and how often it was written to. It is not kept alive."""
+
+    gradient: weakref.ref[Tensor]
+    version: int
 
 
 def all_reduce(flat: Tensor, group: Any) -> Future[Any]:
@@ -52,8 +41,8 @@ def all_reduce(flat: Tensor, group: Any) -> Future[Any]:
 class GradientReducer:
     """Averages the gradients of one step over the processes, some parameters at a time.
 
-    `start` sends off the gradients of parameters that no other loss will reach, and returns at once; `wait` and
-    `finish` put the averages in their place. A parameter without a gradient in every process keeps none; where some
+    `start` takes the gradients of parameters that no other loss will reach, sends them off, and returns at once; `wait`
+    and `finish` put the averages in their place. A parameter without a gradient in every process keeps none; where some
     have one, it counts as zero in the others, as in `DistributedDataParallel`.
 
     Note:
@@ -81,24 +70,23 @@ class GradientReducer:
         self._averaged: dict[nn.Parameter, _State] = {}
 
     @torch.no_grad()
-    def start(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Send off the gradients of those that train and have not been sent."""
-        while self._sent and self._sent[0].future.done():
-            self._take(self._sent.popleft())
+    def start(self, parameters: Iterable[nn.Parameter]) -> int:
+        """Take and send the gradients of those that train and have not been sent; the number of buckets under way."""
         chosen = [p for p in dict.fromkeys(parameters) if p in self._waiting]
         for p in chosen:
             del self._waiting[p]
         for bucket in self._buckets(chosen):
             self._send(bucket)
+        return len(self._sent)
 
     @torch.no_grad()
-    def wait(self) -> None:
-        """Wait for all that was sent.
+    def wait(self, count: int | None = None) -> None:
+        """Wait for all that was sent, or for the first so many buckets of it.
 
         Raises:
             RuntimeError: if a loss reached a parameter after its gradient was sent.
         """
-        while self._sent:
+        for _ in range(len(self._sent) if count is None else count):
             self._take(self._sent.popleft())
 
     def finish(self) -> None:
@@ -109,9 +97,9 @@ class GradientReducer:
         """
         self.start(list(self._waiting))
         self.wait()
-        for parameter, state in self._averaged.items():
-            if parameter.grad is not None:
-                self._refuse_later(parameter, state)
+        for parameter, (gradient, version) in self._averaged.items():
+            if parameter.grad is not None and (parameter.grad is not gradient() or parameter.grad._version != version):
+                self._refuse(parameter)
 
     def _buckets(self, parameters: list[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
         bucket: list[nn.Parameter] = []
@@ -128,24 +116,23 @@ class GradientReducer:
         # Behind the gradients a number each: whether this process has one.
         there = torch.tensor([float(p.grad is not None) for p in parameters]).to(parameters[0])
         flat = torch.cat([*((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters), there])
-        states = [_State.of(p) for p in parameters]
-        self._sent.append(_Bucket(parameters, states, self._hook(flat.div_(self._size), self._group)))
+        for p in parameters:
+            p.grad = None
+        self._sent.append(_Bucket(parameters, self._hook(flat.div_(self._size), self._group)))
 
     def _take(self, bucket: _Bucket) -> None:
         found = bucket.future.wait()
         flat: Tensor = found[0] if isinstance(found, (list, tuple)) else found
         *gradients, there = flat.split([*(p.numel() for p in bucket.parameters), len(bucket.parameters)])
-        parts = zip(bucket.parameters, bucket.states, gradients, there.tolist(), strict=True)
-        for parameter, state, gradient, share in parts:
-            self._refuse_later(parameter, state)
+        for parameter, gradient, share in zip(bucket.parameters, gradients, there.tolist(), strict=True):
+            if parameter.grad is not None:
+                self._refuse(parameter)
             if share:
-                parameter.grad = torch.empty_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad.copy_(gradient.view_as(parameter))
-            self._averaged[parameter] = _State.of(parameter)
+                parameter.grad = gradient.view_as(parameter)
+                self._averaged[parameter] = _State(weakref.ref(parameter.grad), parameter.grad._version)
 
-    def _refuse_later(self, parameter: nn.Parameter, state: _State) -> None:
-        if not state.holds(parameter):
-            raise RuntimeError(
-                f'{self._names[parameter]}: a loss reached it after its gradient was sent to the other processes, '
-                'so their weights would differ'
-            )
+    def _refuse(self, parameter: nn.Parameter) -> None:
+        raise RuntimeError(
+            f'{self._names[parameter]}: a loss reached it after its gradient was sent to the other processes, '
+            'so their weights would differ'
+        )
