@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import get_total_norm
 
+from mmlocal.compat import cast_mmcv_operations
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.errors import ConfigError
 from mmlocal.registry import OPTIM_WRAPPERS
@@ -51,6 +52,8 @@ class BlockwiseAmpOptimWrapper(BlockwiseOptimWrapper):
     ) -> None:
         super().__init__(**kwargs)
         self._device = get_device()
+        if self._device == 'cpu':
+            cast_mmcv_operations()
         name = str(dtype or torch.get_autocast_dtype(self._device)).removeprefix('torch.')
         if name not in _DTYPES:
             raise ConfigError(f'dtype = {dtype!r} is not one of {", ".join(_DTYPES)}')

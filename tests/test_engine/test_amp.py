@@ -1,10 +1,15 @@
 """Mixed precision: one scaler, unscaled once, an overflow told by its block."""
 
+import copy
 import logging
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from torch import nn
 from torch.amp import GradScaler
 from torch.optim import SGD
 
@@ -131,3 +136,29 @@ def test_bfloat16_on_the_cpu(make_host):
 def test_wrong_settings(make_host, kwargs, told):
     with pytest.raises(ConfigError, match=told):
         BlockwiseAmpOptimWrapper(optimizer=SGD(make_host().parameters(), lr=0.01), **kwargs)
+
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('path', sorted(CONFIGS.glob('*/*mini-*.py')), ids=lambda path: path.stem)
+def test_every_mini_config_in_bfloat16(path, build_lively):
+    """Three steps: convolutions run in bfloat16, losses fall, weights stay in float32."""
+    cfg = Config.fromfile(path)
+    cfg.optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper'
+    cfg, model, optim, make_batch = build_lively(cfg)
+    for group in optim.optimizer.param_groups:
+        group['lr'] = 1e-3
+    seen = set()
+    convolution = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    convolution.register_forward_hook(lambda _module, _args, output: seen.add(output.dtype))
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        batch = make_batch(32 if 'digits' in path.stem or 'div2k' in path.stem else 128)
+        losses = []
+        for _ in range(3):
+            torch.manual_seed(0)  # the same boxes are sampled, the same pixels dropped
+            losses.append(model.train_step(copy.deepcopy(batch), optim)['loss'].item())
+    assert seen == {torch.bfloat16}
+    assert losses[2] < losses[0]
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from mmengine.model import MMDistributedDataParallel
+from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
 from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, LocalDataParallel
@@ -108,6 +108,21 @@ def test_weights_outside_of_units(make_host, make_loop, tmp_path):
     found = torch.load(tmp_path / '0.pth')['state']
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-11, msg=name)
+
+
+def test_batch_norm_over_processes(make_host, man_auxiliary):
+    """Units, auxiliaries and copies are converted, copies go on following, and hooks stay. Training it needs a GPU."""
+    host = make_host(partition=CUTS, auxiliary=man_auxiliary).eval()
+    image = torch.randn(1, 3, 32, 32, dtype=torch.float64)
+    expected, hooks = host(image), sum(len(m._forward_hooks) for m in host.modules())
+    converted = convert_sync_batchnorm(host)
+    norms = [m for m in converted.modules() if isinstance(m, _BatchNorm)]
+    assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
+    assert any('.ema.' in name for name, m in converted.named_modules() if m in norms)
+    for auxiliary, following in zip(converted.backbone.auxiliaries, ['layer2.0', 'layer3.1'], strict=True):
+        assert auxiliary.bridge.ema.source is converted.backbone.network.get_submodule(following)
+    assert sum(len(m._forward_hooks) for m in converted.modules()) == hooks
+    torch.testing.assert_close(converted(image), expected)
 
 
 def test_a_stock_optimizer_wrapper_is_refused(make_host):
