@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel, convert_sync_batchnorm
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, LocalDataParallel
@@ -115,7 +116,7 @@ def test_batch_norm_over_processes(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary).eval()
     image = torch.randn(1, 3, 32, 32, dtype=torch.float64)
     expected, hooks = host(image), sum(len(m._forward_hooks) for m in host.modules())
-    converted = convert_sync_batchnorm(host)
+    converted = convert_sync_batchnorm(host).eval()
     norms = [m for m in converted.modules() if isinstance(m, _BatchNorm)]
     assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
     assert any('.ema.' in name for name, m in converted.named_modules() if m in norms)
