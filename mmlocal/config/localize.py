@@ -13,6 +13,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmlocal.config.checkpoints import save_safely
 from mmlocal.config.local_heads import complete_head, derive_head, for_task, merged
 from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
@@ -53,8 +54,8 @@ def localize(cfg: Config) -> Config:
 
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
-    and show the plan; what resuming to the bit needs. Nothing is built, `cfg` itself is not changed,
-    and a second call changes nothing.
+    and show the plan; what resuming to the bit needs; checkpoints that cannot be lost. Nothing is built,
+    `cfg` itself is not changed, and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
@@ -74,6 +75,7 @@ def localize(cfg: Config) -> Config:
     # Without it the gradients of all blocks but the last are silently not averaged.
     cfg.find_unused_parameters = True
     _make_resumable(cfg)
+    save_safely(cfg)
     hooks = list(cfg.get('custom_hooks') or [])
     present = {hook.get('type') for hook in hooks}
     cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]

@@ -2,7 +2,7 @@
 
 from mmlocal.engine.blended_cosine import BlendedCosineLR
 from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
-from mmlocal.engine.hooks import MomentumHook, PlanHook
+from mmlocal.engine.hooks import MomentumHook, PlanHook, SafeCheckpointHook
 from mmlocal.engine.optim_wrapper import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     'MomentumHook',
     'PlanHook',
     'ResumableEpochLoop',
+    'SafeCheckpointHook',
     'SeedSample',
 ]

@@ -18,6 +18,7 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
 
 from mmlocal.errors import ConfigError
 from mmlocal.registry import HOOKS, LOOPS, TRANSFORMS
@@ -26,6 +27,7 @@ __all__ = ['ExactResumeHook', 'ResumableEpochLoop', 'SeedSample']
 
 # Shared with the data loader's workers, which live longer than an epoch: seed and epoch.
 _RUN = torch.zeros(2, dtype=torch.int64).share_memory_()
+_VALIDATED = 'last_validation'  # not val…: mmengine would log it
 
 
 def seed_all(*place: int) -> None:
@@ -61,6 +63,10 @@ class ExactResumeHook(Hook):
         """Seed this process for the iteration."""
         seed_all(runner.seed, get_rank(), runner.iter)
 
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Note for checkpoints that what was trained so far is validated."""
+        runner.message_hub.update_info(_VALIDATED, runner.iter)
+
 
 @TRANSFORMS.register_module()
 class SeedSample:
@@ -91,7 +97,31 @@ class SeedSample:
 
 @LOOPS.register_module()
 class ResumableEpochLoop(EpochBasedTrainLoop):
-    """`EpochBasedTrainLoop` that goes on within an epoch where a checkpoint was made there."""
+    """`EpochBasedTrainLoop` that goes on within an epoch where a checkpoint was made there.
+
+    Note:
+        A checkpoint is made before the validation of its epoch. A run that was killed in between validates
+        when it goes on.
+    """
+
+    def run(self) -> nn.Module:
+        """Train what is left of all epochs, and validate in between."""
+        self.runner.call_hook('before_train')
+        validated = self.runner.message_hub.runtime_info.get(_VALIDATED)
+        if self.runner._resume and self.iter == self.epoch * len(self.dataloader) and self.iter != validated:
+            self._validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate(self) -> None:
+        """Validate if it is time."""
+        self._decide_current_val_interval()
+        loop, last = self.runner.val_loop, self._epoch == self._max_epochs
+        if loop and self._epoch >= max(1, self.val_begin) and (self._epoch % self.val_interval == 0 or last):
+            loop.run()
 
     def run_epoch(self) -> None:
         """Run the rest of the epoch; what a resumed run has had of it is loaded and passed over."""
