@@ -81,12 +81,12 @@ def _schedulers(runner: Runner) -> Iterator[Any]:
         yield from one
 
 
-def ends(runner: Runner) -> list[int]:
-    """Epoch or iteration at which each schedule ends."""
-    return [scheduler.end for scheduler in _schedulers(runner)]
+def ends(runner: Runner) -> list[int | None]:
+    """Epoch or iteration at which each schedule ends; of one that is not built yet it is not known."""
+    return [getattr(scheduler, 'end', None) for scheduler in _schedulers(runner)]
 
 
-def schedule_text(runner: Runner, old: int, new: int, unit: str, configured: list[int]) -> str:
+def schedule_text(runner: Runner, old: int, new: int, unit: str, configured: list[int | None]) -> str:
     """What a resumed run of another length does to the schedules: it keeps theirs, as mmengine does.
 
     Args:
@@ -99,7 +99,7 @@ def schedule_text(runner: Runner, old: int, new: int, unit: str, configured: lis
     said = []
     for scheduler, asked in zip(_schedulers(runner), configured, strict=True):
         place = 'epoch' if scheduler.by_epoch else 'iteration'
-        wanted = '' if scheduler.end == asked else f' (the config says {asked}: not used)'
+        wanted = '' if asked in (None, scheduler.end) else f' (the config says {asked}: not used)'
         # A schedule without an end has a very large one.
         end = f'ends at {place} {scheduler.end}{wanted}' if scheduler.end < 10**9 else 'has no end'
         said.append(f'{type(scheduler).__name__} {end}')

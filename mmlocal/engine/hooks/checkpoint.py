@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from mmlocal.registry import HOOKS
 __all__ = ['SafeCheckpointHook']
 
 _KEY = 'run_state'
+_REPLACED = 'best_before'
 _LENGTHS = {'max_epochs': 'epochs', 'max_iters': 'iterations'}
 
 
@@ -85,6 +86,7 @@ class SafeCheckpointHook(CheckpointHook):
             # One more than are kept, between writing and deleting.
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         self._files = self.file_backend
+        self._delete_replaced(runner.message_hub.runtime_info.get(_REPLACED, ()))
         if self._resumed is not None:
             self._go_on(runner, self._resumed)
             self._resumed = None
@@ -145,13 +147,17 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         """As the stock hook, but what was the best before is deleted when the new one and its record are written."""
         before = self._best()
+        runner.message_hub.update_info(_REPLACED, sorted(before))
         self.file_backend = _Keeping(self._files)
         try:
             with self._explained(runner, 'of the best'):
                 super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = self._files
-        for path in before - self._best():
+        self._delete_replaced(before)
+
+    def _delete_replaced(self, before: Iterable[str]) -> None:
+        for path in set(before) - self._best():
             self._delete(path)
 
     def _best(self) -> set[str]:
