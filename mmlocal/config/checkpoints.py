@@ -143,9 +143,8 @@ def _candidates(folder: Path) -> list[str]:
 
 def save_safely(cfg: Config) -> None:
     """Let `SafeCheckpointHook` stand where the stock hook does, or would by default."""
-    hooks = cfg.get('default_hooks')
-    if hooks is None:
-        cfg.default_hooks = hooks = ConfigDict()
-    hook: Any = hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = ConfigDict()
+    hook: Any = cfg.default_hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if isinstance(hook, Mapping) and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
-        hooks.checkpoint.type = 'mmlocal.SafeCheckpointHook'
+        cfg.default_hooks.checkpoint['type'] = 'mmlocal.SafeCheckpointHook'
