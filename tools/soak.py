@@ -33,6 +33,7 @@ PHASES = ('start', 'forward', 'save', 'write', 'validation')
 CLOCKS = ('time', 'data_time', 'eta', 'peak_mib')
 STOCK = 'CheckpointHook'
 ANYWHERE = 'anywhere'
+AIMS = (*PHASES[1:], ANYWHERE)
 
 
 def options(epochs, batches, data):
@@ -189,10 +190,9 @@ def durations(attempt):
     return {name: seconds[name] / max(1, counts[name]) for name in PHASES} | {ANYWHERE: last - begun}
 
 
-def kill_somewhere(attempt, draw, lasts):
-    """Kill at a random moment of a phase that is drawn first, as saving alone would be met too rarely; or anywhere."""
-    wanted, occurrence = draw.choice([*PHASES[1:], ANYWHERE]), draw.choice([1, 1, 2, 3])
-    moment = draw.uniform(0, lasts[wanted])
+def kill_somewhere(attempt, draw, lasts, wanted):
+    """Kill at a random moment of a phase, or of the whole time; not of the phase's first occurrence always."""
+    occurrence, moment = draw.choice([1, 1, 2, 3]), draw.uniform(0, lasts[wanted])
     if wanted == ANYWHERE:
         time.sleep(moment)
         return attempt.kill()
@@ -267,7 +267,9 @@ class Soak:
         reached = (0, 0)
         while True:
             attempt = Attempt(work_dir, self.settings, self.stock)
-            phase = kill_somewhere(attempt, self.draw, self.lasts) if self.kills < kills else None
+            # In turn, as writing, the shortest, would be met too rarely.
+            wanted = AIMS[self.kills % len(AIMS)]
+            phase = kill_somewhere(attempt, self.draw, self.lasts, wanted) if self.kills < kills else None
             if phase is None and attempt.wait() == 0:
                 return True
             if phase is None:
@@ -323,8 +325,9 @@ PAGE = """# Killed and resumed
 
 `make bench-soak{arguments}` on {date}, 2 cores, CPU, torch {torch}:
 `{config}`, {epochs} epochs of {batches} batches of 8, validated and saved after each;
-one checkpoint is kept, and the best. Runs were killed with SIGKILL at random moments, with their data loader's workers,
-and resumed with `--resume` each time; {seconds:.0f} seconds in all.
+one checkpoint is kept, and the best. Runs were killed with SIGKILL, with their data loader's workers, and resumed with
+`--resume` each time: in turn at random moments of training a batch, of saving, of writing, of validation, and of the
+whole time. The table says where they were then. {seconds:.0f} seconds in all.
 
 | | |
 |---|---|
@@ -343,7 +346,7 @@ optimizer's state, the schedules, the losses of every iteration and the metrics 
 and the names of the checkpoints that are left ({values} values). A checkpoint counts as lost if the newest whole one
 after a kill is older than before, or the newest best one.
 
-What the kills left to be seen in the work directory: {ends}.
+Seen in the work directory after a kill: {ends}.
 {stock}"""
 
 STOCK_PAGE = """

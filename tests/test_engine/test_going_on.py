@@ -220,6 +220,18 @@ def test_weights_alone_are_not_resumed(trained, tmp_path):
         toy_runner(tmp_path / 'other', load_from=f'{trained}/epoch_3.pth', resume=True).train()
 
 
+def test_a_local_run_is_not_gone_on_with_end_to_end(trained):
+    path = trained / 'epoch_3.pth'
+    torch.save({**torch.load(path, weights_only=False), 'local_plan': ['stem: head', 'layer1: own']}, path)
+    with pytest.raises(ConfigError) as error:
+        toy_runner(trained, 4, resume=True).train()
+    assert str(error.value) == (
+        'resume: the checkpoint was trained by local learning, so its optimizer state does not fit.\n'
+        '  checkpoint:\n    stem: head\n    layer1: own\n  config:\n    end to end\n'
+        '  To start from its weights alone, use load_from'
+    )
+
+
 class TestValidation:
     """A checkpoint is made before its epoch is validated."""
 

@@ -30,4 +30,3 @@ def test_killed_runs_end_as_the_one_that_was_not(soak, tmp_path):
     other = names[name].flatten().clone()
     other[0] = torch.nextafter(other[0], torch.tensor(1.0))
     assert tool.unequal({**names, name: other.view_as(names[name]), 'files': []}, names) == ['files', name]
-

@@ -12,7 +12,9 @@ from mmengine.dist import all_gather_object, get_rank, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mmlocal.blocks import LocalBackbone
 from mmlocal.engine.durable import DURABLE, remove_unfinished, write_durably
+from mmlocal.engine.hooks.plan import PLAN_KEY
 from mmlocal.engine.run_state import (
     data_position,
     differences,
@@ -69,6 +71,13 @@ class SafeCheckpointHook(CheckpointHook):
             return
         if 'optimizer' not in checkpoint:
             raise ConfigError('resume: the checkpoint holds no optimizer state; start from its weights with load_from')
+        if PLAN_KEY in checkpoint and not any(isinstance(m, LocalBackbone) for m in runner.model.modules()):
+            plan = '\n    '.join(checkpoint[PLAN_KEY])
+            raise ConfigError(
+                'resume: the checkpoint was trained by local learning, so its optimizer state does not fit.\n'
+                f'  checkpoint:\n    {plan}\n  config:\n    end to end\n'
+                '  To start from its weights alone, use load_from'
+            )
         info = checkpoint.get('message_hub', {}).get('runtime_info', {})
         lengths = {name: info[name] for name in _LENGTHS if name in info}
         self._resumed = {'lengths': lengths, 'ends': ends(runner), **checkpoint.get(_KEY, {})}
