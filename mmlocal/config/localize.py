@@ -22,6 +22,10 @@ __all__ = ['auxiliaries_of', 'find_backbone', 'is_local', 'is_planned', 'localiz
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
+_LOOPS = {
+    'EpochBasedTrainLoop': 'mmlocal.ResumableEpochLoop',
+    'IterBasedTrainLoop': 'mmlocal.ResumableIterLoop',
+}
 _SEED = 'mmlocal.SeedSample'
 _PLANNED = ('Balanced', 'Budget')
 _SLOTS = ('backbone', 'generator')
@@ -141,14 +145,28 @@ def _swap_wrapper(cfg: Config) -> None:
 
 
 def _make_resumable(cfg: Config) -> None:
-    """A loop that goes on within an epoch, and augmentations that depend on epoch and sample alone."""
-    loop = cfg.get('train_cfg') or {}
-    if loop.get('type') == 'EpochBasedTrainLoop' or (loop.get('by_epoch') and 'type' not in loop):
+    """A loop that goes on anywhere, and augmentations that depend on epoch, sample and visit alone."""
+    loop, loader = cfg.get('train_cfg') or {}, cfg.get('train_dataloader') or {}
+    by_default = ('EpochBasedTrainLoop' if loop['by_epoch'] else 'IterBasedTrainLoop') if 'by_epoch' in loop else None
+    name = loop.get('type', by_default)
+    if name in _LOOPS:
         loop.pop('by_epoch', None)
-        loop['type'] = 'mmlocal.ResumableEpochLoop'
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and isinstance(dataset.get('dataset'), Mapping):
-        dataset = dataset['dataset']
-    pipeline = dataset.get('pipeline')
-    if pipeline and pipeline[0].get('type') != _SEED:
-        dataset['pipeline'] = [ConfigDict(type=_SEED), *pipeline]
+        loop['type'] = _LOOPS[name]
+    sampler = loader.get('sampler')
+    if isinstance(sampler, Mapping) and sampler.get('type') == 'InfiniteSampler':
+        loader['sampler']['type'] = 'mmlocal.CountedSampler'
+    for stream, dataset in enumerate(_with_pipelines(loader.get('dataset'))):
+        if dataset['pipeline'] and dataset['pipeline'][0].get('type') != _SEED:
+            told = {'stream': stream} if stream else {}
+            dataset['pipeline'] = [ConfigDict(type=_SEED, **told), *dataset['pipeline']]
+
+
+def _with_pipelines(dataset: Any) -> Iterator[Any]:
+    """Datasets with a pipeline of their own: inside wrappers, of those that are joined, and mixing ones."""
+    if not isinstance(dataset, Mapping):
+        return
+    if 'pipeline' in dataset:
+        yield dataset
+    yield from _with_pipelines(dataset.get('dataset'))
+    for one in dataset.get('datasets') or ():
+        yield from _with_pipelines(one)

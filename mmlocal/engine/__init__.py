@@ -1,18 +1,21 @@
 """Optimizer wrappers and hooks: local learning in mmengine's training loop."""
 
 from mmlocal.engine.blended_cosine import BlendedCosineLR
-from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
+from mmlocal.engine.exact_resume import CountedSampler, ExactResumeHook, SeedSample
 from mmlocal.engine.hooks import MomentumHook, PlanHook, SafeCheckpointHook
+from mmlocal.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from mmlocal.engine.optim_wrapper import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
 
 __all__ = [
     'BlendedCosineLR',
     'BlockwiseAmpOptimWrapper',
     'BlockwiseOptimWrapper',
+    'CountedSampler',
     'ExactResumeHook',
     'MomentumHook',
     'PlanHook',
     'ResumableEpochLoop',
+    'ResumableIterLoop',
     'SafeCheckpointHook',
     'SeedSample',
 ]
