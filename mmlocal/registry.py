@@ -4,6 +4,7 @@ A config names this project's types as `mmlocal.X` and keeps its host's `default
 this file may fail to import: mmengine swallows the error and reports the type as unknown.
 """
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
@@ -28,6 +29,7 @@ OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
 )
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
+DATA_SAMPLERS = Registry('data sampler', parent=MMENGINE_DATA_SAMPLERS, scope='mmlocal', locations=['mmlocal.engine'])
 TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='mmlocal', locations=['mmlocal.engine'])
 
 PARAM_SCHEDULERS = Registry(
@@ -46,6 +48,7 @@ UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.bloc
 __all__ = [
     'CHOICES',
     'DATASETS',
+    'DATA_SAMPLERS',
     'HOOKS',
     'LOOPS',
     'MODELS',

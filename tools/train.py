@@ -3,10 +3,20 @@
 import argparse
 
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmlocal.compat import join_processes
-from mmlocal.config import add_config_arguments, exit_with_message, method_names, read_config, validate
+from mmlocal.config import (
+    add_config_arguments,
+    check_work_dir,
+    exit_with_message,
+    method_names,
+    newest_checkpoint,
+    read_config,
+    save_safely,
+    trust_checkpoints,
+    validate,
+)
 from mmlocal.config.data import check_loops
 from mmlocal.errors import ConfigError, Faults
 
@@ -29,10 +39,11 @@ def parse_args():
 
 
 def set_resume(cfg, resume):
-    """Write `--resume` into the config, and return the checkpoint that it means."""
+    """Write `--resume` into the config, and return the checkpoint that it means, of a run of the user's own."""
+    trust_checkpoints()
     cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
-    return find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    return cfg.load_from
 
 
 def set_auto_scale_lr(cfg):
@@ -49,11 +60,15 @@ def main():
     with faults.under():
         if args.auto_scale_lr:
             set_auto_scale_lr(cfg)
-    resumed = set_resume(cfg, args.resume) if args.resume else None
+    resumed = None
+    with faults.under():
+        resumed = set_resume(cfg, args.resume) if args.resume else None
     with faults.under():
         cfg = validate(cfg, checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
     join_processes(args.launcher)
+    check_work_dir(cfg.work_dir)
+    save_safely(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
     check_loops(runner, ['train', 'val'])

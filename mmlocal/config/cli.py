@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import importlib.util
 import inspect
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,12 +17,14 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mmlocal.compat import import_hosts, name_installed_distributions
+from mmlocal.config.checkpoints import weights_only
 from mmlocal.config.localize import localize
 from mmlocal.config.make_local import leaf_text, make_local
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason
 
 __all__ = [
     'add_config_arguments',
+    'check_work_dir',
     'exit_with_message',
     'find_config',
     'load_config',
@@ -37,6 +41,9 @@ _READ_BY_TOOLS = (
     'tta_model',
     'tta_pipeline',
 )
+
+# What a disk says that is full, broken or write-protected: nobody's bug.
+_DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,18 +168,48 @@ def use_amp(cfg: Config) -> None:
 
 
 def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
-    """Let `main` end with every fault in a line of its own and exit code 2 on a `ConfigError`."""
+    """Let `main` end with every fault in a line of its own and exit code 2 on a `ConfigError`, or a disk that fails.
+
+    What it reads of checkpoints are weights alone, until it calls `trust_checkpoints`.
+    """
 
     @functools.wraps(main)
     def guarded() -> None:
+        # A log that cannot be written would show a traceback for each line.
+        before, logging.raiseExceptions = logging.raiseExceptions, False
         try:
-            main()
+            with weights_only():
+                main()
         except ConfigError as error:
-            for fault in error.faults:
-                sys.stderr.write(f'error: {fault}\n')
-            sys.exit(2)
+            _exit(*error.faults)
         except NonFiniteLossError as error:
-            sys.stderr.write(f'error: {error}\n')
-            sys.exit(2)
+            _exit(str(error))
+        except OSError as error:
+            if error.errno not in _DISK:
+                raise
+            _exit(f'{error.filename or "a file"}: {error.strerror}')
+        finally:
+            logging.raiseExceptions = before
 
     return guarded
+
+
+def _exit(*faults: str) -> None:
+    for fault in faults:
+        sys.stderr.write(f'error: {fault}\n')
+    sys.exit(2)
+
+
+def check_work_dir(path: str) -> None:
+    """Write into the work directory before anything is trained.
+
+    Raises:
+        ConfigError: if that fails.
+    """
+    probe = Path(path) / f'.probe_{os.getpid()}'
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f'work_dir = {path!r} cannot be written: {error.strerror}') from error

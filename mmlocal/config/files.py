@@ -1,17 +1,16 @@
-"""Files that a config names: datasets, annotations, checkpoints."""
+"""Files of datasets that a config names."""
 
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mmlocal.errors import ConfigError, reason
+from mmlocal.errors import ConfigError
 
-__all__ = ['check_checkpoint', 'check_datasets', 'loaders_of']
+__all__ = ['check_datasets', 'loaders_of']
 
 _MINI_CONFIG = 'configs/man/faster_rcnn_r18_man_mini-coco.py'
 _MINI_TOOL = 'tools/dataset_converters/make_mini_dataset.py'
@@ -77,35 +76,3 @@ def _how_to_get(path: str) -> str:
             folder = Path(*parts[: i + 1])
             return f'Make it in seconds: python {_MINI_TOOL} {part.removeprefix(_MINI)} --out {folder}'
     return f'docs/datasets.md says where to get it and how to lay it out; {_MINI_CONFIG} runs without it'
-
-
-def check_checkpoint(path: str) -> None:
-    """Open a checkpoint as a run would.
-
-    Raises:
-        ConfigError: if it is not there, cannot be read to its end, or holds no weights.
-    """
-    from mmengine.runner import CheckpointLoader
-
-    if '://' in path:
-        return
-    if not os.path.isfile(path):
-        raise ConfigError(f' = {path!r} does not exist (looked for {os.path.abspath(path)})')
-    _check_whole(path)
-    try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
-    except Exception as error:  # whatever a broken file makes torch raise
-        raise ConfigError(f' = {path!r} cannot be read: {reason(error)}') from error
-    if not isinstance(checkpoint, Mapping) or not ('state_dict' in checkpoint or 'model' in checkpoint):
-        raise ConfigError(f' = {path!r} holds no weights (no key state_dict)')
-
-
-def _check_whole(path: str) -> None:
-    """Tell what torch tells by errors of its archive reader and its unpickler."""
-    with open(path, 'rb') as file:
-        start = file.read(2)
-    if start == b'PK' and not zipfile.is_zipfile(path):
-        raise ConfigError(f' = {path!r} is broken: it was cut off after {os.path.getsize(path)} bytes')
-    # An archive, or the pickle that torch wrote before.
-    if not start.startswith((b'PK', b'\x80')):
-        raise ConfigError(f' = {path!r} is not a checkpoint: torch.save did not write it')

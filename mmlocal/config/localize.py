@@ -13,6 +13,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmlocal.config.checkpoints import save_safely
 from mmlocal.config.local_heads import complete_head, derive_head, for_task, merged
 from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
@@ -22,6 +23,10 @@ __all__ = ['auxiliaries_of', 'find_backbone', 'is_local', 'is_planned', 'localiz
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _STOCK = 'MMDistributedDataParallel'
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
+_LOOPS = {
+    'EpochBasedTrainLoop': 'mmlocal.ResumableEpochLoop',
+    'IterBasedTrainLoop': 'mmlocal.ResumableIterLoop',
+}
 _SEED = 'mmlocal.SeedSample'
 _PLANNED = ('Balanced', 'Budget')
 _SLOTS = ('backbone', 'generator')
@@ -54,8 +59,8 @@ def localize(cfg: Config) -> Config:
 
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
-    and show the plan; what resuming to the bit needs. Nothing is built, `cfg` itself is not changed,
-    and a second call changes nothing.
+    and show the plan; what resuming to the bit needs; checkpoints that cannot be lost. Nothing is built,
+    `cfg` itself is not changed, and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
@@ -74,6 +79,7 @@ def localize(cfg: Config) -> Config:
     faults.report()
     _set_model_wrapper(cfg)
     _make_resumable(cfg)
+    save_safely(cfg)
     hooks = list(cfg.get('custom_hooks') or [])
     present = {hook.get('type') for hook in hooks}
     cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
@@ -149,14 +155,28 @@ def _set_model_wrapper(cfg: Config) -> None:
 
 
 def _make_resumable(cfg: Config) -> None:
-    """A loop that goes on within an epoch, and augmentations that depend on epoch and sample alone."""
-    loop = cfg.get('train_cfg') or {}
-    if loop.get('type') == 'EpochBasedTrainLoop' or (loop.get('by_epoch') and 'type' not in loop):
+    """A loop that goes on anywhere, and augmentations that depend on epoch, sample and visit alone."""
+    loop, loader = cfg.get('train_cfg') or {}, cfg.get('train_dataloader') or {}
+    by_default = ('EpochBasedTrainLoop' if loop['by_epoch'] else 'IterBasedTrainLoop') if 'by_epoch' in loop else None
+    name = loop.get('type', by_default)
+    if name in _LOOPS:
         loop.pop('by_epoch', None)
-        loop['type'] = 'mmlocal.ResumableEpochLoop'
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while 'pipeline' not in dataset and isinstance(dataset.get('dataset'), Mapping):
-        dataset = dataset['dataset']
-    pipeline = dataset.get('pipeline')
-    if pipeline and pipeline[0].get('type') != _SEED:
-        dataset['pipeline'] = [ConfigDict(type=_SEED), *pipeline]
+        loop['type'] = _LOOPS[name]
+    sampler = loader.get('sampler')
+    if isinstance(sampler, Mapping) and sampler.get('type') == 'InfiniteSampler':
+        loader['sampler']['type'] = 'mmlocal.CountedSampler'
+    for stream, dataset in enumerate(_with_pipelines(loader.get('dataset'))):
+        if dataset['pipeline'] and dataset['pipeline'][0].get('type') != _SEED:
+            told = {'stream': stream} if stream else {}
+            dataset['pipeline'] = [ConfigDict(type=_SEED, **told), *dataset['pipeline']]
+
+
+def _with_pipelines(dataset: Any) -> Iterator[Any]:
+    """Datasets with a pipeline of their own: inside wrappers, of those that are joined, and mixing ones."""
+    if not isinstance(dataset, Mapping):
+        return
+    if 'pipeline' in dataset:
+        yield dataset
+    yield from _with_pipelines(dataset.get('dataset'))
+    for one in dataset.get('datasets') or ():
+        yield from _with_pipelines(one)

@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope, Registry
 from torch import nn
 
+from mmlocal.config.checkpoints import check_checkpoint
 from mmlocal.config.components import check_arguments, check_component, find_type
-from mmlocal.config.files import check_checkpoint, check_datasets
+from mmlocal.config.files import check_datasets
 from mmlocal.config.localize import find_backbone, is_planned, localize
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.registry import MODELS
@@ -61,7 +62,7 @@ def validate(
         checkpoint = ('load_from', cfg.load_from)
     if checkpoint is not None:
         with faults.under(checkpoint[0]):
-            check_checkpoint(checkpoint[1])
+            check_checkpoint(checkpoint[1], resume=bool(cfg.get('resume')))
     faults.report()
     return _planned(cfg, given[1] if given else None)
 

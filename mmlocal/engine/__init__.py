@@ -3,18 +3,22 @@
 from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
 from mmlocal.engine.blended_cosine import BlendedCosineLR
 from mmlocal.engine.distributed import LocalDataParallel
-from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
-from mmlocal.engine.hooks import MomentumHook, PlanHook
+from mmlocal.engine.exact_resume import CountedSampler, ExactResumeHook, SeedSample
+from mmlocal.engine.hooks import MomentumHook, PlanHook, SafeCheckpointHook
+from mmlocal.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 
 __all__ = [
     'BlendedCosineLR',
     'BlockwiseAmpOptimWrapper',
     'BlockwiseOptimWrapper',
+    'CountedSampler',
     'ExactResumeHook',
     'LocalDataParallel',
     'MomentumHook',
     'PlanHook',
     'ResumableEpochLoop',
+    'ResumableIterLoop',
+    'SafeCheckpointHook',
     'SeedSample',
 ]

@@ -10,19 +10,20 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import Runner
 
-from mmlocal.errors import ConfigError
-from mmlocal.registry import HOOKS, LOOPS, TRANSFORMS
+from mmlocal.engine.loops import LAST_VALIDATION
+from mmlocal.registry import DATA_SAMPLERS, HOOKS, TRANSFORMS
 
-__all__ = ['ExactResumeHook', 'ResumableEpochLoop', 'SeedSample']
+__all__ = ['CountedSampler', 'ExactResumeHook', 'SeedSample']
 
 # Shared with the data loader's workers, which live longer than an epoch: seed and epoch.
 _RUN = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -61,6 +62,30 @@ class ExactResumeHook(Hook):
         """Seed this process for the iteration."""
         seed_all(runner.seed, get_rank(), runner.iter)
 
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Note for checkpoints that what was trained so far is validated."""
+        runner.message_hub.update_info(LAST_VALIDATION, runner.iter)
+
+
+class _Visit(int):
+    """An index into a dataset that knows how often it was asked for before."""
+
+    visit: int
+
+    def __new__(cls, index: int, visit: int = 0) -> _Visit:
+        made = super().__new__(cls, index)
+        made.visit = visit
+        return made
+
+
+@DATA_SAMPLERS.register_module()
+class CountedSampler(InfiniteSampler):
+    """`InfiniteSampler` whose indices know in which pass over the dataset they are, also behind a skip."""
+
+    def _infinite_indices(self) -> Iterator[int]:
+        for place, index in enumerate(super()._infinite_indices()):
+            yield _Visit(index, place // self.size)
+
 
 @TRANSFORMS.register_module()
 class SeedSample:
@@ -69,12 +94,16 @@ class SeedSample:
     A repeated dataset, or a loop by iterations, for which a whole training is one epoch, asks for a sample
     again and again: each visit draws anew.
 
+    Args:
+        stream: tells datasets apart that are joined to one.
+
     Note:
-        Visits are counted in each worker. A resumed run hands the batches that it passes over to the same
-        workers again, so the counts are those of the first run.
+        Visits are told by the index (`CountedSampler`), or counted in each worker. A resumed epoch hands the
+        batches that it passes over to the same workers again, so the counts are those of the first run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: int = 0) -> None:
+        self._stream = [stream] if stream else []
         self._visits: Counter[int] = Counter()
         self._run: list[int] = []
 
@@ -84,26 +113,7 @@ class SeedSample:
         if run != self._run:
             self._run = run
             self._visits.clear()
-        seed_all(*run, sample, self._visits[sample])
+        visit = getattr(sample, 'visit', self._visits[sample])
+        seed_all(*run, int(sample), visit, *self._stream)
         self._visits[sample] += 1
         return results
-
-
-@LOOPS.register_module()
-class ResumableEpochLoop(EpochBasedTrainLoop):
-    """`EpochBasedTrainLoop` that goes on within an epoch where a checkpoint was made there."""
-
-    def run_epoch(self) -> None:
-        """Run the rest of the epoch; what a resumed run has had of it is loaded and passed over."""
-        done = self.iter - self.epoch * len(self.dataloader)
-        if not 0 <= done <= len(self.dataloader):
-            raise ConfigError(
-                f'resume: iteration {self.iter} does not lie in epoch {self.epoch + 1} of {len(self.dataloader)} '
-                'iterations each: the batch size, the dataset or the number of processes has changed'
-            )
-        self.runner.call_hook('before_train_epoch')
-        self.runner.model.train()
-        for idx, data_batch in islice(enumerate(self.dataloader), done, None):
-            self.run_iter(idx, data_batch)
-        self.runner.call_hook('after_train_epoch')
-        self._epoch += 1

@@ -1,5 +1,7 @@
 """A run that was stopped anywhere ends as the one that was not, to the bit."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -45,11 +47,12 @@ def train(config, data_root, tmp_path):
         cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=1)
         cfg.work_dir = str(tmp_path / name)
         cfg.log_level = 'ERROR'
-        cfg.merge_from_dict(options)
+        cfg.merge_from_dict(copy.deepcopy(options))
         runner = Runner.from_cfg(Config(localize(cfg)._cfg_dict.to_dict()))
         runner.train()
         return runner
 
+    run.data_root = data_root
     return run
 
 
@@ -79,6 +82,34 @@ def test_resuming_at_any_iteration(train, tmp_path, policy):
         runner = train(f'resumed_{stop}', **options, **{'load_from': str(checkpoint), 'resume': True})
         assert_same(state(runner), expected)
         assert runner.iter == EPOCHS * BATCHES
+
+
+@pytest.mark.integration
+def test_resuming_a_loop_by_iterations(train, tmp_path):
+    """Two passes over the images, flipped anew in each, by two workers."""
+    options = {
+        'train_cfg': dict(type='IterBasedTrainLoop', max_iters=2 * BATCHES, _delete_=True),
+        'train_dataloader.sampler.type': 'InfiniteSampler',
+        'train_dataloader.num_workers': 2,
+        'param_scheduler': None,
+    }
+    expected = state(train('whole', **options))
+    checkpoint = str(tmp_path / 'whole' / f'iter_{BATCHES + 1}.pth')
+    assert_same(state(train('resumed', **options, load_from=checkpoint, resume=True)), expected)
+
+
+@pytest.mark.integration
+def test_resuming_joined_datasets(train, tmp_path, config):
+    joined = config('man/faster_rcnn_r18_man_mini-coco.py').train_dataloader.dataset.to_dict()
+    joined['pipeline'].insert(3, dict(type='RandomFlip', prob=0.5))
+    joined['data_root'] = train.data_root
+    options = {
+        'train_dataloader.dataset': dict(type='ConcatDataset', datasets=[joined, joined], _delete_=True),
+        'train_cfg.max_epochs': 1,
+    }
+    expected = state(train('whole', **options))
+    checkpoint = str(tmp_path / 'whole' / f'iter_{BATCHES + 1}.pth')
+    assert_same(state(train('resumed', **options, load_from=checkpoint, resume=True)), expected)
 
 
 @pytest.mark.integration

@@ -1,5 +1,7 @@
 """What the tools do with what users give them: run, or end with exit code 2 and a line for each fault."""
 
+import errno
+import os
 import pickle
 from pathlib import Path
 
@@ -125,9 +127,14 @@ class TestCheckpoint:
         for path, fault in broken.items():
             assert refused('train', local_config, '--resume', path) == [f'--resume = {path!r} {fault}']
 
-    def test_latest(self, refused, local_config, broken):
+    def test_latest(self, refused, local_config, broken, work_dir):
+        """The other one in the folder holds weights alone."""
         path, fault = next(iter(broken.items()))
-        assert refused('train', local_config, '--resume') == [f'--resume = {path!r} {fault}']
+        assert refused('train', local_config, '--resume') == [
+            f'--resume = {path!r} {fault}',
+            f"--resume = '{work_dir}/epoch_1.pth' holds no optimizer, message_hub to go on from; "
+            'to start from its weights use load_from',
+        ]
 
     def test_to_start_from(self, refused, local_config, broken):
         for path in (next(iter(broken)), NOWHERE):
@@ -137,6 +144,48 @@ class TestCheckpoint:
     def test_to_evaluate(self, refused, local_config, broken):
         for path in (next(iter(broken)), NOWHERE):
             assert refused('test', local_config, path) == [f'checkpoint = {path!r} {broken[path]}']
+
+    def test_weights_are_not_gone_on_from(self, refused, local_config, work_dir):
+        path = f'{work_dir}/epoch_1.pth'
+        (error,) = refused('train', local_config, '--resume', path)
+        assert error.startswith(f'--resume = {path!r} holds no optimizer, message_hub to go on from')
+
+    def test_files_of_others_are_read_without_their_code(self, refused, local_config, tmp_path):
+        path = tmp_path / 'evil.pth'
+        torch.save(dict(state_dict={}, meta=Path('a')), path)
+        fault = f'{str(path)!r} holds more than weights: a pathlib.PosixPath, and reading that can run code'
+        for tool, argument, name in (('train', f'load_from={path}', 'load_from'), ('test', path, 'checkpoint')):
+            option = ['--cfg-options', argument] if tool == 'train' else [argument]
+            (error,) = refused(tool, local_config, *option)
+            assert error.startswith(f'{name} = {fault}')
+
+
+class TestWorkDir:
+    def test_below_a_file(self, call, local_config, tmp_path):
+        (tmp_path / 'file').touch()
+        result = call('train', local_config, '--work-dir', tmp_path / 'file' / 'work')
+        assert result.code == 2
+        assert result.errors == [f"error: work_dir = '{tmp_path}/file/work' cannot be written: Not a directory"]
+
+    @pytest.mark.parametrize('code', [errno.EROFS, errno.EACCES, errno.ENOSPC])
+    def test_that_lets_nothing_be_written(self, call, local_config, tmp_path, monkeypatch, code):
+        def touch(self, *_):
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(Path, 'touch', touch)
+        result = call('train', local_config, '--work-dir', tmp_path / 'work')
+        assert result.code == 2
+        assert result.errors == [f"error: work_dir = '{tmp_path}/work' cannot be written: {os.strerror(code)}"]
+
+    def test_that_fails_behind_that(self, call, local_config, tmp_path, monkeypatch):
+        """While the runner writes its log, for one."""
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), '/work/log')
+
+        monkeypatch.setattr('mmengine.runner.Runner.from_cfg', fail)
+        result = call('train', local_config, '--work-dir', tmp_path / 'work')
+        assert (result.code, result.errors) == (2, ['error: /work/log: No space left on device'])
 
 
 class TestArguments:
@@ -218,6 +267,28 @@ class TestProcess:
     def test_local_config_trains(self, local_run):
         assert 'Local learning of ResNet-18 in 4 blocks' in local_run.log
         assert local_run.checkpoint.is_file()
+
+    @pytest.mark.integration
+    @pytest.mark.xdist_group('local_run')
+    def test_another_partition_is_refused_with_both_plans(self, call, local_run, local_config, tmp_path):
+        options = [
+            '--cfg-options',
+            'model.backbone.partition=[layer1.0]',
+            'model.backbone.auxiliary.type=mmlocal.Auxiliary',
+        ]
+        arguments = ['--work-dir', tmp_path, '--resume', local_run.checkpoint, *options]
+        result = call('train', local_config, *arguments)
+        assert result.code == 2
+        assert 'Traceback' not in result.err
+        start = next(i for i, line in enumerate(result.errors) if line.startswith('error: '))
+        first, _, *lines = result.errors[start:]
+        assert first == (
+            'error: resume: the checkpoint was trained by another plan, so its optimizer state does not fit.'
+        )
+        assert lines[0].startswith('    stem … layer1.1: momentum of layer2.0, FCOSHead')
+        assert '  config:' in lines
+        assert any(line.startswith('    stem … layer1.0: momentum of layer1.1') for line in lines)
+        assert lines[-1] == '  To start from its weights alone, use load_from'
 
     @pytest.mark.integration
     @pytest.mark.xdist_group('host_run')

@@ -1,6 +1,7 @@
 """Hooks of local learning."""
 
+from mmlocal.engine.hooks.checkpoint import SafeCheckpointHook
 from mmlocal.engine.hooks.momentum import MomentumHook
 from mmlocal.engine.hooks.plan import PlanHook
 
-__all__ = ['MomentumHook', 'PlanHook']
+__all__ = ['MomentumHook', 'PlanHook', 'SafeCheckpointHook']

@@ -18,7 +18,7 @@ from mmlocal.registry import HOOKS
 
 __all__ = ['PlanHook']
 
-_KEY = 'local_plan'
+PLAN_KEY = 'local_plan'
 
 
 @HOOKS.register_module()
@@ -53,14 +53,14 @@ class PlanHook(Hook):
         """Keep the plan with the weights."""
         backbone = find_local_backbone(_inner(runner))
         if backbone is not None:
-            checkpoint[_KEY] = fingerprint(backbone)
+            checkpoint[PLAN_KEY] = fingerprint(backbone)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume another plan; of weights alone, take what the stock network has."""
         backbone = find_local_backbone(_inner(runner))
         if backbone is None:
             return
-        mine, other = fingerprint(backbone), checkpoint.get(_KEY)
+        mine, other = fingerprint(backbone), checkpoint.get(PLAN_KEY)
         if other == mine:
             return
         if runner._resume:
