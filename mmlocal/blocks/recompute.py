@@ -21,7 +21,7 @@ def statistics_kept(module: nn.Module) -> Iterator[None]:
 
     So do those of any other module that has an attribute `keeps_statistics`, which is true meanwhile.
     """
-    others = [m for m in module.modules() if hasattr(m, 'keeps_statistics')]
+    others: list[Any] = [m for m in module.modules() if hasattr(m, 'keeps_statistics')]
     norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
     counts = [
         (m.num_batches_tracked, m.num_batches_tracked.clone()) for m, _ in norms if m.num_batches_tracked is not None
