@@ -1,15 +1,18 @@
 """YOLOv8 with GSO-YOLO's modules: where they are, who reads them, trained whole and block by block."""
 
 import copy
+import json
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 
 from mmlocal.blocks import LocalBackbone
 from mmlocal.compat import import_host
 from mmlocal.config import localize
+from mmlocal.config.data.categories import check_categories
 from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 from mmlocal.models.gso_yolo import GlobalOptimizationModule, SteadyCaptureModule, gso_yolo_csp_darknet
@@ -147,6 +150,35 @@ def test_a_cut_around_the_modules(detector, make_loop, cut):
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logs.values())
     twin = model.backbone.network.stage4.scm.capture.copy
     assert twin.steps == 2  # started, and moved
+
+
+@pytest.mark.parametrize('name', ['soda', 'mocs', 'cis'])
+def test_classes_that_the_files_spell_otherwise_are_refused(config, tmp_path, name):
+    cfg = config(f'gso_yolo/gso_yolo_n_{name}.py')
+    import_host('mmyolo')
+    dataset = cfg.train_dataloader.dataset
+    classes = dataset.metainfo.classes
+    assert len(classes) == len(set(classes)) == cfg.model.bbox_head.head_module.num_classes
+    assert len(classes) == cfg.model.train_cfg.assigner.num_classes
+    assert cfg.val_dataloader.dataset.metainfo.classes == cfg.test_dataloader.dataset.metainfo.classes == classes
+    dataset.data_root = f'{tmp_path}/'
+    dataset.pipeline = []
+    (tmp_path / 'annotations').mkdir()
+
+    def check(names):
+        categories = [dict(id=i, name=one) for i, one in enumerate(names)]
+        content = dict(images=[], annotations=[], categories=categories)
+        (tmp_path / dataset.ann_file).write_text(json.dumps(content))
+        with DefaultScope.overwrite_default_scope('mmyolo'):
+            built = DATASETS.build(dict(dataset, lazy_init=True))
+        built.load_data_list()
+        check_categories(built, thorough=True)
+
+    check(classes)
+    with pytest.raises(ConfigError, match=rf'no category of .* is called {classes[-1]}\. It has {classes[0]}, '):
+        check([*classes[:-1], 'another'])
+    with pytest.raises(ConfigError, match='Give the classes in that order'):
+        check(classes[::-1])
 
 
 @pytest.fixture(scope='module')
