@@ -23,7 +23,7 @@ def size_of(path):
     if str(path) == TRAINED_FULLY:  # boxes for every level
         return 512
     if 'yolov8' in path.stem or 'gso_yolo' in path.stem:
-        return 256
+        return 384
     return SIZES.get(path.stem.split('_')[-1], 128)
 
 

@@ -48,7 +48,7 @@ def parse_args():
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--sizes', nargs='+', default=list('nsmlx'), choices=list('nsmlx'))
-    parser.add_argument('--rounds', type=int, default=15, help='timed forwards of each model')
+    parser.add_argument('--rounds', type=int, default=5, help='timed forwards of each model')
     parser.add_argument('--out', type=Path, default=OUT)
     return parser.parse_args()
 
@@ -78,11 +78,11 @@ def seconds(models, rounds):
     """Medians of a forward (backbone, neck, head) of one image; the models take turns."""
     image, times = torch.zeros(1, 3, SIDE, SIDE), [[] for _ in models]
     with torch.inference_mode():
-        for i in range(rounds + 2):
+        for i in range(rounds + 1):
             for model, found in zip(models, times, strict=True):
                 started = time.perf_counter()
                 model(image, mode='tensor')
-                if i >= 2:
+                if i:
                     found.append(time.perf_counter() - started)
     return [statistics.median(found) for found in times]
 
