@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from mmlocal.blocks import LocalBackbone
 from mmlocal.compat import import_host
-from mmlocal.config import localize
+from mmlocal.config import localize, validate
 from mmlocal.config.data.categories import check_categories
 from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
@@ -115,9 +115,43 @@ def test_arguments_reach_the_modules(backbone):
     assert len(built(torch.zeros(1, 3, 64, 64))) == 2
 
 
-def test_a_reduction_that_does_not_divide_is_told_in_a_config(backbone):
-    with pytest.raises(ConfigError, match='reduction = 3 does not divide in_channels = 128; 1, 2, 4, 8, 16, 32 do'):
-        backbone(gom=dict(reduction=3))
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (
+            dict(gom=dict(reduction=3)),
+            'gom.reduction = 3 does not divide in_channels = 128; 1, 2, 4, 8, 16, 32 do',
+        ),
+        (
+            dict(gom=dict(reducton=8)),
+            "gom.reducton is not an argument of GlobalOptimizationModule. Did you mean 'reduction'?",
+        ),
+        (
+            dict(gom=dict(width=8)),
+            'gom.width is not an argument of GlobalOptimizationModule. Arguments: reduction, channel_sigmoid',
+        ),
+        (
+            dict(scm=dict(mode='weight')),
+            "scm.mode = 'weight' is not one of statistics, weights. Did you mean 'weights'?",
+        ),
+    ],
+)
+def test_wrong_arguments_are_told_with_their_place(backbone, config, arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        backbone(**arguments)
+    assert str(caught.value) == message
+    cfg = config('gso_yolo/gso_yolo_n_man_mini-coco.py')
+    cfg.model.backbone.update(widen_factor=0.125, **arguments)
+    with pytest.raises(ConfigError) as caught:
+        validate(cfg, splits=())
+    assert str(caught.value) == f'model.backbone.{message}'
+
+
+def test_what_the_stock_network_refuses_is_told_by_it(config):
+    cfg = config('gso_yolo/gso_yolo_n_man_mini-coco.py')
+    cfg.model.backbone.widen_facto = 0.5
+    with pytest.raises(ConfigError, match=r"^model\.backbone cannot be built: TypeError: .*argument 'widen_facto'$"):
+        validate(cfg, splits=())
 
 
 def test_mmyolo_is_asked_for_when_it_is_built(monkeypatch):

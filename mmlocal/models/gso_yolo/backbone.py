@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from mmlocal.compat import import_host
+from mmlocal.errors import ConfigError, nearest
 from mmlocal.models.gso_yolo.global_optimization import GlobalOptimizationModule
 from mmlocal.models.gso_yolo.steady_capture import SteadyCaptureModule
 from mmlocal.registry import MODELS
@@ -47,9 +49,26 @@ def gso_yolo_csp_darknet(
     *before, (name, sppf) = getattr(stock, stage).named_children()
     layers = OrderedDict(before)
     if gom is not None:
-        layers['gom'] = GlobalOptimizationModule(sppf.conv1.conv.in_channels, **gom)
+        layers['gom'] = _built('gom', GlobalOptimizationModule, sppf.conv1.conv.in_channels, gom)
     layers[name] = sppf
     if scm is not None:
-        layers['scm'] = SteadyCaptureModule(sppf.conv2.conv.out_channels, **scm)
+        layers['scm'] = _built('scm', SteadyCaptureModule, sppf.conv2.conv.out_channels, scm)
     setattr(stock, stage, nn.Sequential(layers))
     return stock
+
+
+def _built(place: str, kind: type[nn.Module], channels: int, given: Mapping[str, Any]) -> nn.Module:
+    """A module from its arguments; what is wrong with them is told with their place."""
+    known = list(inspect.signature(kind).parameters)[1:]
+    listed = f' Arguments: {", ".join(known)}'
+    unknown = [
+        f'{place}.{name} is not an argument of {kind.__name__}.{nearest(name, known) or listed}'
+        for name in given
+        if name not in known
+    ]
+    if unknown:
+        raise ConfigError(*unknown)
+    try:
+        return kind(channels, **given)
+    except ConfigError as error:
+        raise ConfigError(*(f'{place}.{fault}' for fault in error.faults)) from error
