@@ -16,6 +16,7 @@ from mmlocal.config.data.categories import check_categories
 from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 from mmlocal.models.gso_yolo import GlobalOptimizationModule, SteadyCaptureModule, gso_yolo_csp_darknet
+from mmlocal.planning import checkpointed
 from mmlocal.registry import MODELS
 
 THIN = dict(deepen_factor=0.33, widen_factor=0.125)
@@ -171,6 +172,14 @@ def test_blocks_of_its_stages_learn_locally(detector):
     assert [unit.name for unit in local.blocks[-1]] == ['stage4.0', 'stage4.1', 'stage4.gom', 'stage4.2', 'stage4.scm']
     head = local.auxiliaries[0].head
     assert 'AIoULoss' in {type(m).__name__ for m in head.modules()}
+
+
+def test_its_blocks_can_be_held_against_checkpointing(config):
+    """A network that a function builds has no bases to ask."""
+    import_host('mmyolo')
+    way = checkpointed(localize(config('gso_yolo/gso_yolo_n_man_mini-coco.py')))
+    assert way.name == 'end-to-end, units recomputed'
+    assert way.cfg.model.backbone.recompute
 
 
 @pytest.mark.integration
