@@ -155,6 +155,16 @@ def test_what_the_stock_network_refuses_is_told_by_it(config):
         validate(cfg, splits=())
 
 
+@pytest.mark.parametrize('name', ['GlobalOptimizationModule', 'SteadyCaptureModule'])
+def test_a_module_is_a_plugin_of_other_networks(name):
+    import_host('mmyolo')
+    last = (False, False, False, True)
+    plugins = [dict(cfg=dict(type=f'mmlocal.{name}', reduction=2), stages=last)]
+    with DefaultScope.overwrite_default_scope('mmyolo'):
+        network = MODELS.build(dict(type='mmyolo.YOLOv8CSPDarknet', plugins=plugins, **THIN))
+    assert [type(module).__name__ for module in network.stage4][-2:] == ['SPPFBottleneck', name]
+
+
 def test_mmyolo_is_asked_for_when_it_is_built(monkeypatch):
     asked = []
     monkeypatch.setattr('mmlocal.models.gso_yolo.backbone.import_host', asked.append)
