@@ -39,7 +39,6 @@ VARIANTS = {
     'SCM': (PLAIN, MODULES, 'model.backbone.gom=None'),
     'AIoU': (GSO, 'model.backbone.gom=None', 'model.backbone.scm=None'),
     'all': (GSO,),
-    'all, SCM of weights': ('configs/gso_yolo/gso_yolo_n_weights_mini-coco.py',),
 }
 
 
@@ -101,7 +100,7 @@ def table_row(cells):
 
 
 def work_dir(variant, seed):
-    return WORK / f'{variant.replace(", ", "-").replace(" ", "-")}-{seed}'
+    return WORK / f'{variant}-{seed}'
 
 
 def train(variant, seed):
