@@ -19,7 +19,7 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='mmlocal',
-    locations=['mmlocal.blocks', 'mmlocal.auxiliaries'],
+    locations=['mmlocal.blocks', 'mmlocal.auxiliaries', 'mmlocal.models.gso_yolo'],
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']

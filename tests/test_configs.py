@@ -20,8 +20,10 @@ SIZES = {'cifar10': 32, 'svhn': 32, 'mini-digits': 32, 'stl10': 96, 'div2k': 24,
 
 
 def size_of(path):
-    if str(path) == TRAINED_FULLY or 'yolov8' in path.stem:  # boxes for every level
+    if str(path) == TRAINED_FULLY:  # boxes for every level
         return 512
+    if 'yolov8' in path.stem or 'gso_yolo' in path.stem:
+        return 384
     return SIZES.get(path.stem.split('_')[-1], 128)
 
 
@@ -62,12 +64,13 @@ def test_one_step_moves_what_trains_and_nothing_else(path, build_lively, make_lo
         elif id(p) not in copies:
             assert torch.equal(p, before[name]), f'{name} is frozen and moved'
     assert is_local(cfg) == any(isinstance(m, LocalBackbone) for m in model.modules())
-    assert bool(copies) == (path.parent.name in ('man', 'mlaan'))
+    assert bool(copies) == bool({'man', 'mlaan', 'weights'} & set(re.split('[_-]', path.stem)))
 
 
 def test_every_local_config_has_its_end_to_end_twin():
-    local = [re.sub(rf'_{p.parent.name}(-[a-z-]+)?(_k\d+)?', '', p.name) for p in LEAVES if p.parent.name != 'e2e']
-    assert set(local) <= {p.name for p in LEAVES if p.parent.name == 'e2e'}
+    names = {p.name for p in LEAVES if p.parent.name in ('e2e', 'gso_yolo')}
+    methods = [(p.name, 'man' if p.parent.name == 'gso_yolo' else p.parent.name) for p in LEAVES]
+    assert {re.sub(rf'_{method}(-[a-z-]+)?(_k\d+)?', '', name) for name, method in methods} <= names
 
 
 @pytest.mark.parametrize('path', sorted(CONFIGS.rglob('*.py')), ids=lambda p: str(p.relative_to(CONFIGS)))

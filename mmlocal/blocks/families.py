@@ -27,7 +27,8 @@ def _present(network: nn.Module, names: Iterable[str]) -> tuple[str, ...]:
 
 def _children(network: nn.Module, name: str, first: Sequence[str] = ()) -> list[Unit]:
     """Every child of a module as a unit; the modules of `first` belong to the first of them."""
-    units = [Unit(f'{name}.{i}', (f'{name}.{i}',)) for i in range(len(network.get_submodule(name)))]  # type: ignore[arg-type]
+    children = [f'{name}.{child}' for child, _ in network.get_submodule(name).named_children()]
+    units = [Unit(child, (child,)) for child in children]
     return [Unit(units[0].name, (*first, *units[0].modules)), *units[1:]]
 
 
@@ -70,7 +71,10 @@ def swin_units(network: nn.Module) -> list[Unit]:
 
 @UNIT_FINDERS.register_module(name=['CSPDarknet', 'YOLOv5CSPDarknet', 'YOLOXCSPDarknet', 'YOLOv8CSPDarknet'])
 def csp_darknet_units(network: nn.Module) -> list[Unit]:
-    """Stem, then the convolution, the CSP layer and the pyramid pooling of every stage (mmdet, mmyolo)."""
+    """Stem, then the convolution, the CSP layer and the pyramid pooling of every stage (mmdet, mmyolo).
+
+    With GSO-YOLO's modules those are units too, `stage4.gom` and `stage4.scm`.
+    """
     stages: list[str] = network.layers[1:]  # type: ignore[index, assignment]
     return [Unit('stem', ('stem',)), *(unit for stage in stages for unit in _children(network, stage))]
 

@@ -17,18 +17,26 @@ __all__ = ['recompute_forward', 'run_twice', 'statistics_kept']
 
 @contextmanager
 def statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Batch norm as in training, but for its running statistics, which stay."""
+    """Batch norm as in training, but for its running statistics, which stay.
+
+    So do those of any other module that has an attribute `keeps_statistics`, which is true meanwhile.
+    """
+    others: list[Any] = [m for m in module.modules() if hasattr(m, 'keeps_statistics')]
     norms = [(m, m.momentum) for m in module.modules() if isinstance(m, _BatchNorm)]
     counts = [
         (m.num_batches_tracked, m.num_batches_tracked.clone()) for m, _ in norms if m.num_batches_tracked is not None
     ]
     for norm, _ in norms:
         norm.momentum = 0.0
+    for other in others:
+        other.keeps_statistics = True
     try:
         yield
     finally:
         for norm, momentum in norms:
             norm.momentum = momentum
+        for other in others:
+            other.keeps_statistics = False
         for count, before in counts:
             count.copy_(before)
 

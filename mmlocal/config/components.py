@@ -165,7 +165,8 @@ def check_arguments(
     accepted: dict[str, inspect.Parameter] = {}
     for taker in takers:
         accepted |= _accepted(taker, through_kwargs=thorough)
-    closed = thorough or not _takes_any(takers[-1])
+    # A class hands its **kwargs to its bases, a function may hand them to anything.
+    closed = (thorough and inspect.isclass(takers[-1])) or not _takes_any(takers[-1])
     faults = []
     for name, value in list(config.items()):
         if name in _NO_ARGUMENTS:

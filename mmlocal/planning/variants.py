@@ -52,8 +52,9 @@ def checkpointed(cfg: Config) -> Variant:
     backbone = find_backbone(cfg)[1]  # type: ignore[index]
     arch = backbone.arch if isinstance(backbone.arch, str) else backbone.arch.type
     with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
-        bases = inspect.getmro(registry.get(arch))
-    own = any('with_cp' in inspect.signature(base).parameters for base in bases[:-1])
+        found = registry.get(arch)
+    takers = inspect.getmro(found)[:-1] if inspect.isclass(found) else (found,)
+    own = any('with_cp' in inspect.signature(taker).parameters for taker in takers)
     if own:
         return Variant('end-to-end, with_cp', end_to_end(cfg, with_cp=True))
     return Variant('end-to-end, units recomputed', end_to_end(cfg, recompute=True))
