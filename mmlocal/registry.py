@@ -17,7 +17,7 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='mmlocal',
-    locations=['mmlocal.blocks', 'mmlocal.auxiliaries'],
+    locations=['mmlocal.blocks', 'mmlocal.auxiliaries', 'mmlocal.models.replacement'],
 )
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmlocal', locations=['mmlocal.engine', 'mmlocal.memory'])
 OPTIM_WRAPPERS = Registry(

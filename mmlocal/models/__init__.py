@@ -1,1 +1,4 @@
-"""Networks that the hosts lack. Each is imported by the configs that use it (`custom_imports`), never by mmlocal."""
+"""Networks that the hosts lack, and stock networks with replaced units.
+
+A network is imported by the configs that use it (`custom_imports`), never by mmlocal.
+"""

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.engine.plan import find_local_backbone, fingerprint, plan_text
 from mmlocal.errors import ConfigError
+from mmlocal.models.replacement import replaced_units
 from mmlocal.registry import HOOKS
 
 __all__ = ['PlanHook']
@@ -51,23 +52,27 @@ class PlanHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""
-        backbone = find_local_backbone(_inner(runner))
-        if backbone is not None:
-            checkpoint[_KEY] = fingerprint(backbone)
+        plan = _plan(runner)
+        if plan:
+            checkpoint[_KEY] = plan
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume another plan; of weights alone, take what the stock network has."""
-        backbone = find_local_backbone(_inner(runner))
-        if backbone is None:
-            return
-        mine, other = fingerprint(backbone), checkpoint.get(_KEY)
-        if other == mine:
+        mine, other = _plan(runner), checkpoint.get(_KEY)
+        if not mine or other == mine:
             return
         if runner._resume:
             raise ConfigError(_difference(mine, other))
         for states in (checkpoint.get('state_dict', {}), checkpoint.get('ema_state_dict', {})):
-            for key in [key for key in states if '.auxiliaries.' in key]:
+            for key in [key for key in states if '.auxiliaries.' in key or '.replacement.' in key]:
                 del states[key]
+
+
+def _plan(runner: Runner) -> list[str]:
+    """What must be the same for a checkpoint to be resumed: a line a block, and one a replaced unit."""
+    backbone = find_local_backbone(_inner(runner))
+    lines = fingerprint(backbone) if backbone is not None else []
+    return lines + [unit.description for unit in replaced_units(_inner(runner))]
 
 
 def _inner(runner: Runner) -> Any:
