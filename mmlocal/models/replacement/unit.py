@@ -98,7 +98,8 @@ class ReplacedUnit(nn.Module):
         """
         if id(self._sources[0]) not in memo:
             raise ConfigError(
-                f'unit {self.name!r} is synthesised from its neighbours and cannot be copied alone: choose another one'
+                f'units: {self.name!r} is synthesised from its neighbours and cannot be copied alone: '
+                'choose another one'
             )
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
