@@ -77,6 +77,7 @@ def parse_args():
     parser.add_argument('--rounds', type=int, default=5, help='timed steps of each way')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--epochs', type=int, default=8)
+    parser.add_argument('--size', type=int, default=16, help='side of the mini images')
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
     parser.add_argument('--out', type=Path, default=REPORT)
     return parser.parse_args()
@@ -175,22 +176,28 @@ def steps(args):
     return [*textwrap.wrap(about, 120, break_on_hyphens=False), '', *tables]
 
 
+def mini_config(side, seed, args):
+    cfg = Config.fromfile(ROOT / MINI[side])
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.pipeline.insert(1, dict(type='Resize', scale=args.size))
+    (crop,) = [step for step in cfg.train_dataloader.dataset.pipeline if step['type'] == 'RandomCrop']
+    crop.update(crop_size=args.size, padding=args.size // 8)
+    cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = cfg.param_scheduler[1].T_max = args.epochs
+    cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1)
+    cfg.randomness = dict(seed=seed)
+    return cfg
+
+
 def train(side, seed, args):
-    train_once(
-        MINI[side],
-        folder(side, seed, args),
-        '--cfg-options',
-        f'randomness.seed={seed}',
-        f'train_cfg.max_epochs={args.epochs}',
-        f'param_scheduler.1.T_max={args.epochs}',
-        f'default_hooks.checkpoint.interval={args.epochs}',
-        prefix=f'{side} seed {seed}: ',
-        env={'OMP_NUM_THREADS': '1'},
-    )
+    work = folder(side, seed, args)
+    path = ROOT / work.parent / f'seed{seed}.py'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mini_config(side, seed, args).dump(path)
+    train_once(str(path), work, prefix=f'{side} seed {seed}: ', env={'OMP_NUM_THREADS': '1'})
 
 
 def folder(side, seed, args):
-    return WORK / f'{side}-{args.epochs}e' / f'seed{seed}'
+    return WORK / f'{side}-{args.size}px-{args.epochs}e' / f'seed{seed}'
 
 
 def mini(args):
@@ -198,9 +205,9 @@ def mini(args):
         for one in [pool.submit(train, side, seed, args) for seed in args.seeds for side in MINI]:
             one.result()
     about = (
-        f'`python tools/analysis_tools/compare_replacement.py mini --epochs {args.epochs}`, {_machine()}. ResNet-32 on '
-        f'the mini digits, {args.epochs} epochs of the configs for 16; seeds {", ".join(map(str, args.seeds))}, last '
-        'validation, nothing selected.'
+        f'`python tools/analysis_tools/compare_replacement.py mini --epochs {args.epochs} --size {args.size}`, '
+        f'{_machine()}. ResNet-32 on the mini digits at {args.size}x{args.size}, {args.epochs} epochs; seeds '
+        f'{", ".join(map(str, args.seeds))}, last validation, nothing selected.'
     )
     lines = [*textwrap.wrap(about, 120, break_on_hyphens=False), '']
     lines += ['| | top-1 in %, each seed | mean | of end-to-end, each seed | of the means |', '|' + ' --- |' * 5]
