@@ -50,7 +50,7 @@ def test_scores_are_held_against_end_to_end(compare, monkeypatch):
     scores = {'end-to-end': 90.0, 'scalars': 81.0, 'transformation': 99.0}
     trained = []
     monkeypatch.setattr(compare, 'train', lambda side, seed, args: trained.append((side, seed)))
-    monkeypatch.setattr(compare, 'results', lambda path, metric: (scores[path.parent.name.removesuffix('-16px-8e')],))
+    monkeypatch.setattr(compare, 'results', lambda path, metric: (scores[path.parent.name.removesuffix('-16px-16e')],))
     compare.run('mini', '--seeds', '0', '1')
     found = rows(compare.run('mini', '--seeds', '0', '1'))
     assert found['scalars'] == ['81.0 / 81.0', '81.0', '0.900 / 0.900', '0.900']

@@ -76,7 +76,8 @@ def parse_args():
     parser.add_argument('parts', nargs='+', choices=['steps', 'mini'])
     parser.add_argument('--rounds', type=int, default=5, help='timed steps of each way')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--epochs', type=int, default=8)
+    parser.add_argument('--epochs', type=int, default=16)
+    parser.add_argument('--lr', type=float, default=3e-3, help='of all sides; that of the configs is 1e-3')
     parser.add_argument('--size', type=int, default=16, help='side of the mini images')
     parser.add_argument('--jobs', type=int, default=2, help='runs at a time')
     parser.add_argument('--out', type=Path, default=REPORT)
@@ -184,6 +185,7 @@ def mini_config(side, seed, args):
     crop.update(crop_size=args.size, padding=args.size // 8)
     cfg.train_cfg.max_epochs = cfg.train_cfg.val_interval = cfg.param_scheduler[1].T_max = args.epochs
     cfg.default_hooks.checkpoint.update(interval=args.epochs, max_keep_ckpts=1)
+    cfg.optim_wrapper.optimizer.lr = args.lr
     cfg.randomness = dict(seed=seed)
     return cfg
 
@@ -205,8 +207,9 @@ def mini(args):
         for one in [pool.submit(train, side, seed, args) for seed in args.seeds for side in MINI]:
             one.result()
     about = (
-        f'`python tools/analysis_tools/compare_replacement.py mini --epochs {args.epochs} --size {args.size}`, '
-        f'{_machine()}. ResNet-32 on the mini digits at {args.size}x{args.size}, {args.epochs} epochs; seeds '
+        f'`python tools/analysis_tools/compare_replacement.py mini --epochs {args.epochs} --size {args.size} '
+        f'--lr {args.lr:g}`, {_machine()}. ResNet-32 on the mini digits at {args.size}x{args.size}, {args.epochs} '
+        f'epochs of AdamW, rate {args.lr:g}; seeds '
         f'{", ".join(map(str, args.seeds))}, last validation, nothing selected.'
     )
     lines = [*textwrap.wrap(about, 120, break_on_hyphens=False), '']
