@@ -11,6 +11,7 @@ import argparse
 import copy
 import datetime
 import itertools
+import logging
 import os
 import platform
 import statistics
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -133,10 +135,14 @@ def measure(network, rounds):
     for name, cfg in ways.items():
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             timed[name] = Timed(cfg, network)
-    for _ in range(rounds):
-        for one in timed.values():
-            one.seconds.append(one.run())
+    take_turns(timed.values(), rounds)
     return timed
+
+
+def take_turns(timed, rounds):
+    for _ in range(rounds):
+        for one in timed:
+            one.seconds.append(one.run())
 
 
 def step_table(network, timed):
@@ -244,6 +250,8 @@ def write(part, lines, path):
 def main():
     args = parse_args()
     name_installed_distributions()
+    # Hosts log every parameter that they initialise.
+    MMLogger.get_current_instance().setLevel(logging.ERROR)
     for part in args.parts:
         lines = {'steps': steps, 'mini': mini}[part](args)
         print('\n'.join(lines))
