@@ -19,7 +19,7 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='mmlocal',
-    locations=['mmlocal.blocks', 'mmlocal.auxiliaries', 'mmlocal.models.gso_yolo'],
+    locations=['mmlocal.blocks', 'mmlocal.auxiliaries', 'mmlocal.models.gso_yolo', 'mmlocal.models.replacement'],
 )
 MODEL_WRAPPERS = Registry(
     'model_wrapper', parent=MMENGINE_MODEL_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']

@@ -156,8 +156,8 @@ def build_from(cfg):
     model = revert_sync_batchnorm(model)
     with torch.no_grad():
         for module in model.modules():
-            # Hosts start residual branches at zero, where their weights have no gradient.
-            if isinstance(module, _BatchNorm):
+            # Hosts start residual branches at zero, where their weights have no gradient. Replaced units have none.
+            if isinstance(module, _BatchNorm) and module.weight is not None:
                 module.weight.uniform_(0.5, 1.0)
             if hasattr(module, 'drop_prob'):
                 module.drop_prob = 0.0

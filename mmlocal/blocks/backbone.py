@@ -41,7 +41,8 @@ class LocalBackbone(BaseModule):
     Args:
         arch: type of the stock network, as its own config would have it (`ResNet`); a dict with this type and
             the arguments of the network that have a name of this class's (`dict(type='VisionTransformer',
-            arch='small')`; over a config that has the latter, with `_delete_=True` in it).
+            arch='small')`; over a config that has the latter, with `_delete_=True` in it). The type may be
+            `mmlocal.ReplacementBackbone`: a replaced unit and its neighbours have to be in one block.
         partition: where to cut: unit names that end a block, or a dict such as `dict(type='Stage')`
             and `dict(type='Even', num_blocks=4)`. Frozen units at the beginning belong to the first block.
         auxiliary: config of what trains a block, for every block but the last; or a list, one each.
@@ -205,6 +206,13 @@ class LocalBackbone(BaseModule):
                     f'unit {name!r} is in another block than {reader!r}, which reads something inside of it, not '
                     'its output: its block would be finished by then. Cut elsewhere, or give the units: units=[...]'
                 )
+        faults.found += [
+            f'unit {unit.name!r} is synthesised from {neighbour!r}, which is in another block: cut elsewhere, or leave '
+            'that unit as it is'
+            for unit in self.units
+            for neighbour in getattr(self.network.get_submodule(unit.end), 'reads_weights_of', ())
+            if self._segment_of(neighbour) != self._segment_of(unit.name)
+        ]
         if self.reconcile:
             faults.found += self._skip_faults()
 

@@ -49,7 +49,7 @@ def check_component(config: Any, registry: Registry, thorough: bool = False) -> 
         function = find_type(config, scoped)
         faults = Faults()
         with faults.under():
-            # A LocalBackbone hands what it does not know to the network of type `arch`.
+            # LocalBackbone and ReplacementBackbone hand what they do not know to the network of type `arch`.
             if 'arch' in _accepted(function, through_kwargs=False):
                 _check_with_network(config, function, scoped, thorough)
             else:
@@ -204,7 +204,9 @@ def _filled_in(parameter: inspect.Parameter) -> bool:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, '__name__', str(function))
+    name: str = getattr(function, '__name__', str(function))
+    # A function that stands for a class is known to configs by the name of one.
+    return ''.join(part.title() for part in name.split('_')) if inspect.isfunction(function) else name
 
 
 def _accepted(function: Callable[..., Any], through_kwargs: bool) -> dict[str, inspect.Parameter]:
@@ -234,26 +236,29 @@ def _check_with_network(
 ) -> None:
     faults = Faults()
     with faults.under():
-        network = _find_network(config, registry)
+        takers = [function, *_find_networks(config, registry)]
         with faults.under():
-            check_arguments(config, [function, network], f'{_name(function)} or {_name(network)}', thorough)
-        _check_depth(config, network)
-    with faults.under('partition'):
-        check_partition(config.get('partition'))
+            check_arguments(config, takers, ' or '.join(map(_name, takers)), thorough)
+        _check_depth(config, takers[-1])
+    if 'partition' in _accepted(function, through_kwargs=False):
+        with faults.under('partition'):
+            check_partition(config.get('partition'))
     faults.report()
 
 
-def _find_network(config: Mapping[str, Any], registry: Registry) -> Callable[..., Any]:
-    """The class that `arch` names, by itself or as a type with arguments of its own."""
+def _find_networks(config: Mapping[str, Any], registry: Registry) -> list[Callable[..., Any]]:
+    """What `arch` names, by itself or as a type with arguments of its own; and what that names in turn."""
     arch = config.get('arch')
     if not isinstance(arch, MutableMapping):
-        return find_type(config, registry, 'arch')
+        return [find_type(config, registry, 'arch')]
     faults = Faults()
     with faults.under('arch'):
-        network = find_type(arch, registry)
-        check_arguments(arch, [network], _name(network))
+        takers = [find_type(arch, registry)]
+        if takers[0].__module__.startswith('mmlocal.') and 'arch' in _accepted(takers[0], through_kwargs=False):
+            takers += _find_networks(arch, registry)
+        check_arguments(arch, takers, ' or '.join(map(_name, takers)))
     faults.report()
-    return network
+    return takers
 
 
 def _check_depth(config: Mapping[str, Any], network: Any) -> None:

@@ -8,7 +8,7 @@ an ordinary explicit config that the hosts' own tools run too.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -18,7 +18,7 @@ from mmlocal.config.local_heads import complete_head, derive_head, for_task, mer
 from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
 
-__all__ = ['auxiliaries_of', 'find_backbone', 'is_local', 'is_planned', 'localize']
+__all__ = ['auxiliaries_of', 'find_backbone', 'find_replaced', 'is_local', 'is_planned', 'localize']
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _STOCK = 'MMDistributedDataParallel'
@@ -27,6 +27,8 @@ _LOOPS = {
     'EpochBasedTrainLoop': 'mmlocal.ResumableEpochLoop',
     'IterBasedTrainLoop': 'mmlocal.ResumableIterLoop',
 }
+# What a network with replaced units needs of these to resume to the bit; it has no copies to move.
+_HOOKS_OF_REPLACED = ('mmlocal.PlanHook', 'mmlocal.ExactResumeHook')
 _SEED = 'mmlocal.SeedSample'
 _PLANNED = ('Balanced', 'Budget')
 _SLOTS = ('backbone', 'generator')
@@ -34,10 +36,14 @@ _SLOTS = ('backbone', 'generator')
 
 def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
     """Place and config of the `LocalBackbone` of a config, or none: `('model.backbone', {...})`."""
+    return _find(cfg, 'LocalBackbone')
+
+
+def _find(cfg: Mapping[str, Any], kind: str) -> tuple[str, ConfigDict] | None:
     model = cfg.get('model') or {}
     for slot in _SLOTS:
         backbone = model.get(slot)
-        if isinstance(backbone, Mapping) and str(backbone.get('type')).split('.')[-1] == 'LocalBackbone':
+        if isinstance(backbone, Mapping) and str(backbone.get('type')).split('.')[-1] == kind:
             return f'model.{slot}', backbone
     return None
 
@@ -45,6 +51,11 @@ def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
 def is_local(cfg: Mapping[str, Any]) -> bool:
     """Whether a config trains with local learning."""
     return find_backbone(cfg) is not None
+
+
+def find_replaced(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
+    """Place and config of the `ReplacementBackbone` of a config that is not local, or none."""
+    return _find(cfg, 'ReplacementBackbone')
 
 
 def is_planned(cfg: Mapping[str, Any]) -> bool:
@@ -55,21 +66,27 @@ def is_planned(cfg: Mapping[str, Any]) -> bool:
 
 
 def localize(cfg: Config) -> Config:
-    """Return `cfg` with every part that local learning needs; one without a `LocalBackbone` as it is.
+    """Return `cfg` with every part that local learning needs; one without a network of mmlocal's as it is.
 
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
-    and show the plan; what resuming to the bit needs; checkpoints that cannot be lost. Nothing is built,
-    `cfg` itself is not changed, and a second call changes nothing.
+    and show the plan; what resuming to the bit needs, for a `ReplacementBackbone` too; checkpoints that
+    cannot be lost. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
             block-wise form.
     """
     found = find_backbone(cfg)
-    if found is None:
+    replaced = find_replaced(cfg)
+    if found is None and replaced is None:
         return cfg
     cfg = copy.deepcopy(cfg)
+    if replaced is not None and replaced[1].get('turns', 1) > 1:
+        # Units that wait for their turn get no gradient.
+        cfg.find_unused_parameters = True
+    if found is None:
+        return _prepared(cfg, _HOOKS_OF_REPLACED)
     place, backbone = found[0], find_backbone(cfg)[1]  # type: ignore[index]
     faults = Faults()
     with faults.under(place):
@@ -78,11 +95,15 @@ def localize(cfg: Config) -> Config:
         _swap_wrapper(cfg)
     faults.report()
     _set_model_wrapper(cfg)
+    return _prepared(cfg, _HOOKS)
+
+
+def _prepared(cfg: Config, needed: Sequence[str]) -> Config:
     _make_resumable(cfg)
     save_safely(cfg)
     hooks = list(cfg.get('custom_hooks') or [])
     present = {hook.get('type') for hook in hooks}
-    cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
+    cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in needed if hook not in present]
     return cfg
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from mmlocal.config.checkpoints import check_checkpoint
 from mmlocal.config.components import check_arguments, check_component, find_type
 from mmlocal.config.files import check_datasets
-from mmlocal.config.localize import find_backbone, is_planned, localize
+from mmlocal.config.localize import find_backbone, find_replaced, is_planned, localize
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.registry import MODELS
 
@@ -34,7 +34,7 @@ def validate(
     checkpoint to start from. Only the backbone is built, without memory for its weights where it can be.
 
     Args:
-        cfg: any config; one without a `LocalBackbone` is checked for the rest.
+        cfg: any config; one without a network of mmlocal's is checked for the rest.
         splits: `train`, `val`, `test`: those that will be used.
         checkpoint: what the user calls the checkpoint to start from, and its path; without, `load_from`.
 
@@ -137,7 +137,7 @@ def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
 
 def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
     """Types and arguments first; then it is built without those that are wrong, for what only that shows."""
-    found = find_backbone(cfg)
+    found = find_backbone(cfg) or find_replaced(cfg)
     if found is None:
         return
     place, backbone = found[0], copy.deepcopy(found[1])

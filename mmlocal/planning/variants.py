@@ -50,7 +50,10 @@ def end_to_end(cfg: Config, **network: Any) -> Config:
 def checkpointed(cfg: Config) -> Variant:
     """End to end with the network's own `with_cp`; where it has none, with its units recomputed."""
     backbone = find_backbone(cfg)[1]  # type: ignore[index]
-    arch = backbone.arch if isinstance(backbone.arch, str) else backbone.arch.type
+    arch = backbone.arch
+    while not isinstance(arch, str):
+        replaced = arch.type.split('.')[-1] == 'ReplacementBackbone'
+        arch = arch.arch if replaced else arch.type
     with MODELS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
         found = registry.get(arch)
     takers = inspect.getmro(found)[:-1] if inspect.isclass(found) else (found,)

@@ -195,3 +195,16 @@ def test_missing_auxiliary_is_told(faster_rcnn):
     del faster_rcnn.model.backbone['auxiliary']
     with pytest.raises(ConfigError, match=r'^model\.backbone\.auxiliary is missing: what trains the blocks'):
         localize(faster_rcnn)
+
+
+def test_a_network_with_replaced_units_resumes_to_the_bit(config):
+    cfg = config('replacement/resnet32_replacement_mini-digits.py')
+    completed = localize(cfg)
+    assert [hook.type for hook in completed.custom_hooks[-2:]] == ['mmlocal.PlanHook', 'mmlocal.ExactResumeHook']
+    assert completed.train_cfg.type == 'mmlocal.ResumableEpochLoop'
+    assert completed.train_dataloader.dataset.pipeline[0].type == 'mmlocal.SeedSample'
+    assert completed.optim_wrapper.type == 'OptimWrapper'
+    assert 'find_unused_parameters' not in completed
+    cfg.model.backbone.turns = 2
+    assert localize(cfg).find_unused_parameters
+    assert localize(completed)._cfg_dict == completed._cfg_dict

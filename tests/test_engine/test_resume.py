@@ -12,6 +12,7 @@ from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 
 EPOCHS, BATCHES = 3, 3
+REPLACED = 'replacement/faster_rcnn_r18_replacement-fusion_mini-coco.py'
 
 
 @pytest.fixture(scope='module')
@@ -24,10 +25,10 @@ def data_root(tmp_path_factory):
 
 @pytest.fixture
 def train(config, data_root, tmp_path):
-    """Train a thin MAN detector with random flips, saving every iteration, and return its runner."""
+    """Train a thin detector, by MAN or as given, with random flips, saving every iteration; return its runner."""
 
-    def run(name, **options):
-        cfg = config('man/faster_rcnn_r18_man_mini-coco.py')
+    def run(name, path='man/faster_rcnn_r18_man_mini-coco.py', **options):
+        cfg = config(path)
         cfg.model.backbone.base_channels = 8
         cfg.model.neck.in_channels = [8, 16, 32, 64]
         cfg.train_dataloader.update(batch_size=2)
@@ -110,6 +111,28 @@ def test_resuming_joined_datasets(train, tmp_path, config):
     expected = state(train('whole', **options))
     checkpoint = str(tmp_path / 'whole' / f'iter_{BATCHES + 1}.pth')
     assert_same(state(train('resumed', **options, load_from=checkpoint, resume=True)), expected)
+
+
+@pytest.mark.integration
+def test_resuming_units_that_learn_in_turn(train, tmp_path):
+    given = dict(path=REPLACED, **{'model.backbone.turns': 2, 'train_cfg.max_epochs': 2})
+    expected = state(train('whole', **given))
+    for stop in (1, BATCHES, BATCHES + 1):
+        checkpoint = tmp_path / 'whole' / f'iter_{stop}.pth'
+        assert_same(state(train(f'resumed_{stop}', **given, load_from=str(checkpoint), resume=True)), expected)
+
+
+@pytest.mark.integration
+def test_other_replaced_units_are_refused_with_both_shown(train, tmp_path):
+    train('first', REPLACED, **{'train_cfg.max_epochs': 1})
+    checkpoint = str(tmp_path / 'first' / f'iter_{BATCHES}.pth')
+    other = {'model.backbone.every': None, 'model.backbone.replace': ['layer2.1'], 'load_from': checkpoint}
+    with pytest.raises(ConfigError) as caught:
+        train('second', REPLACED, resume=True, **other)
+    message = str(caught.value)
+    assert 'trained by another plan' in message
+    assert 'layer1.1: transformation of layer1.0 and layer2.0' in message
+    assert message.count('layer2.1: transformation of layer2.0 and layer3.0') == 2
 
 
 @pytest.mark.integration

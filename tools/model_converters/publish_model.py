@@ -1,7 +1,8 @@
 """Make a checkpoint ready for others: `python tools/model_converters/publish_model.py IN OUT.pth`.
 
 What is left are the weights under the stock network's own keys and `meta`: the auxiliary networks,
-the optimizer and the random states go. The stock model of the host loads the result. As elsewhere in
+what replaced units learn (their keys hold the weights synthesised with it), the optimizer and the
+random states go. The stock model of the host loads the result. As elsewhere in
 the ecosystem the first eight digits of the file's SHA-256 are put into its name.
 """
 
@@ -16,6 +17,9 @@ from mmengine.runner import CheckpointLoader
 
 from mmlocal.config import check_checkpoint, exit_with_message
 from mmlocal.errors import ConfigError, Faults, reason
+
+# Parts of a model that its stock network lacks.
+_OF_TRAINING = ('.auxiliaries.', '.replacement.')
 
 
 def parse_args():
@@ -38,7 +42,8 @@ def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
         raise ConfigError(f'in_file = {in_file!r} has no {", ".join(missing)}; it has {", ".join(checkpoint)}')
     kept = {key: checkpoint[key] for key in save_keys}
     if 'state_dict' in kept:
-        kept['state_dict'] = {k: v for k, v in kept['state_dict'].items() if '.auxiliaries.' not in k}
+        state = kept['state_dict']
+        kept['state_dict'] = {k: v for k, v in state.items() if not any(part in k for part in _OF_TRAINING)}
     out_file = Path(out_file)
     name = out_file.name.removesuffix('.pth')
     unnamed = out_file.with_name(f'.{name}.{os.getpid()}')

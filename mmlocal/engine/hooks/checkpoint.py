@@ -12,9 +12,8 @@ from mmengine.dist import all_gather_object, get_rank, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmlocal.blocks import LocalBackbone
 from mmlocal.engine.durable import DURABLE, remove_unfinished, write_durably
-from mmlocal.engine.hooks.plan import PLAN_KEY
+from mmlocal.engine.hooks.plan import PLAN_KEY, plan_of
 from mmlocal.engine.run_state import (
     data_position,
     differences,
@@ -71,7 +70,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         if 'optimizer' not in checkpoint:
             raise ConfigError('resume: the checkpoint holds no optimizer state; start from its weights with load_from')
-        if PLAN_KEY in checkpoint and not any(isinstance(m, LocalBackbone) for m in runner.model.modules()):
+        if PLAN_KEY in checkpoint and not plan_of(runner):
             plan = '\n    '.join(checkpoint[PLAN_KEY])
             raise ConfigError(
                 'resume: the checkpoint was trained by local learning, so its optimizer state does not fit.\n'

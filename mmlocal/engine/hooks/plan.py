@@ -14,6 +14,7 @@ from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.engine.plan import find_local_backbone, fingerprint, plan_text
 from mmlocal.errors import ConfigError
+from mmlocal.models.replacement import replaced_units
 from mmlocal.registry import HOOKS
 
 __all__ = ['PlanHook']
@@ -26,10 +27,9 @@ class PlanHook(Hook):
     """Logs the plan at start, writes it into checkpoints, and compares it on resume.
 
     Raises:
-        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, or the model's wrapper
-            their gradients as they are in each process; on
-            resume, if the checkpoint was trained by another plan: optimizer state is restored by
-            position and would go to the wrong parameters.
+        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, or the model's
+            wrapper would not average their gradients; on resume, if the checkpoint was trained by another
+            plan: optimizer state is restored by position and would go to the wrong parameters.
     """
 
     priority = 'VERY_HIGH'
@@ -51,23 +51,27 @@ class PlanHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""
-        backbone = find_local_backbone(_inner(runner))
-        if backbone is not None:
-            checkpoint[PLAN_KEY] = fingerprint(backbone)
+        plan = plan_of(runner)
+        if plan:
+            checkpoint[PLAN_KEY] = plan
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume another plan; of weights alone, take what the stock network has."""
-        backbone = find_local_backbone(_inner(runner))
-        if backbone is None:
-            return
-        mine, other = fingerprint(backbone), checkpoint.get(PLAN_KEY)
-        if other == mine:
+        mine, other = plan_of(runner), checkpoint.get(PLAN_KEY)
+        if not mine or other == mine:
             return
         if runner._resume:
             raise ConfigError(_difference(mine, other))
         for states in (checkpoint.get('state_dict', {}), checkpoint.get('ema_state_dict', {})):
-            for key in [key for key in states if '.auxiliaries.' in key]:
+            for key in [key for key in states if '.auxiliaries.' in key or '.replacement.' in key]:
                 del states[key]
+
+
+def plan_of(runner: Runner) -> list[str]:
+    """What must be the same for a checkpoint to be resumed: a line a block, and one a replaced unit."""
+    backbone = find_local_backbone(_inner(runner))
+    lines = fingerprint(backbone) if backbone is not None else []
+    return lines + [unit.description for unit in replaced_units(_inner(runner))]
 
 
 def _inner(runner: Runner) -> Any:

@@ -1,0 +1,2 @@
+_base_ = '../e2e/resnet32_mini-digits.py'
+model = dict(backbone=dict(type='mmlocal.ReplacementBackbone', arch='mmlocal.CifarResNet', every=4))
