@@ -11,6 +11,7 @@ from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -28,6 +29,7 @@ OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
 )
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
+STRATEGIES = Registry('strategy', parent=MMENGINE_STRATEGIES, scope='mmlocal', locations=['mmlocal.engine'])
 TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='mmlocal', locations=['mmlocal.engine'])
 
 PARAM_SCHEDULERS = Registry(
@@ -53,6 +55,7 @@ __all__ = [
     'OPTIM_WRAPPERS',
     'PARAM_SCHEDULERS',
     'PARTITIONS',
+    'STRATEGIES',
     'TRANSFORMS',
     'UNIT_FINDERS',
 ]

@@ -2,7 +2,7 @@
 
 from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
 from mmlocal.engine.blended_cosine import BlendedCosineLR
-from mmlocal.engine.distributed import LocalDataParallel
+from mmlocal.engine.distributed import FullyShardedStrategy, LocalDataParallel
 from mmlocal.engine.exact_resume import ExactResumeHook, ResumableEpochLoop, SeedSample
 from mmlocal.engine.hooks import MomentumHook, PlanHook
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
@@ -12,6 +12,7 @@ __all__ = [
     'BlockwiseAmpOptimWrapper',
     'BlockwiseOptimWrapper',
     'ExactResumeHook',
+    'FullyShardedStrategy',
     'LocalDataParallel',
     'MomentumHook',
     'PlanHook',

@@ -1,0 +1,135 @@
+"""Processes that each hold a share of the weights train as one that holds them all."""
+
+import os
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.distributed.tensor import DTensor
+from torch.optim import SGD, Adam
+
+from mmlocal.engine import BlockwiseOptimWrapper, FullyShardedStrategy
+from mmlocal.engine.distributed import shard_blocks
+from mmlocal.errors import ConfigError
+
+CUTS = ['layer1.1', 'layer3.0']
+STEPS = 5
+
+
+def in_processes(work, *args):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    mp.start_processes(begin, (port, work, *args), nprocs=2, start_method='fork')
+
+
+def begin(rank, port, work, *args):
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK='0')
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    work(rank, *args)
+    dist.destroy_process_group()
+
+
+def wrapper_of(model, optimizer=SGD, **kwargs):
+    return BlockwiseOptimWrapper(optimizer(model.parameters(), lr=0.01), **kwargs)
+
+
+def train(make_loop, model, wrapper, batches):
+    loop = make_loop(model, wrapper)
+    for batch in batches:
+        loop.step(batch)
+    return model
+
+
+def work(rank, make_loop, host, batches, kwargs, folder):
+    if rank:
+        for p in host.parameters():
+            torch.nn.init.normal_(p)
+    shard_blocks(host)
+    train(make_loop, host, wrapper_of(host, **kwargs), [batch.chunk(2)[rank] for batch in batches])
+    state = host.state_dict()
+    assert all(isinstance(p, DTensor) or p.dim() == 0 for p in host.parameters())
+    whole = {key: value.full_tensor() if isinstance(value, DTensor) else value for key, value in state.items()}
+    torch.save(whole, f'{folder}/{rank}.pth')
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ('reach', 'kwargs'),
+    [
+        (1, dict(step_policy='joint')),
+        (1, dict(step_policy='per_block')),
+        (1, dict(accumulative_counts=2)),
+        (2, dict(step_policy='joint')),
+        (1, dict(clip_grad=dict(max_norm=0.1))),
+    ],
+    ids=str,
+)
+def test_processes_equal_one(make_host, make_loop, man_auxiliary, tmp_path, reach, kwargs):
+    hosts = [make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True, reach=reach) for _ in range(2)]
+    batches = torch.randn(STEPS + 1, 2, 3, 32, 32, dtype=torch.float64).unbind()
+    start = {key: value.clone() for key, value in hosts[0].state_dict().items()}
+    expected = train(make_loop, hosts[0], wrapper_of(hosts[0], **kwargs), batches).state_dict()
+    in_processes(work, make_loop, hosts[1], batches, kwargs, str(tmp_path))
+    found = torch.load(tmp_path / '0.pth')
+    assert found.keys() == expected.keys()
+    assert not any(
+        torch.equal(start[key], expected[key]) for key in start if key.endswith('weight') and 'bn' not in key
+    )
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-11, msg=name)
+
+
+def strategy_of(host, folder, wrapper):
+    strategy = FullyShardedStrategy(work_dir=folder, experiment_name='sharded', auto_scale_lr=None)
+    strategy.prepare(host, optim_wrapper=wrapper)
+    return strategy
+
+
+def resume(rank, make_loop, hosts, batches, wrapper, folder):
+    """Two steps, a checkpoint, and two more; another model goes on from the checkpoint."""
+    parts = [batch.chunk(2)[rank] for batch in batches]
+    first, second = (strategy_of(host, folder, wrapper) for host in hosts)
+    loop = make_loop(first.model, first.optim_wrapper)
+    for part in parts[:2]:
+        loop.step(part)
+    first.save_checkpoint(f'{folder}/half.pth', extra_ckpt=dict(meta=dict(iter=2)))
+    dist.barrier()
+    second.resume(f'{folder}/half.pth', resume_param_scheduler=False)
+    again, states = make_loop(second.model, second.optim_wrapper), []
+    for strategy, goes_on in ((first, loop), (second, again)):
+        for part in parts[2:]:
+            goes_on.step(part)
+        states.append((strategy.model_state_dict(), strategy.optim_state_dict()['state']))
+    if rank == 0:
+        (mine, mine_of_optimizer), (other, other_of_optimizer) = states
+        assert all(torch.equal(mine[key], other[key]) for key in mine)
+        for i, entry in mine_of_optimizer.items():
+            assert all(torch.equal(value, other_of_optimizer[i][key]) for key, value in entry.items())
+
+
+@pytest.mark.integration
+def test_checkpoints_are_those_of_one_process(make_host, make_loop, man_auxiliary, tmp_path):
+    stock, *hosts = [make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True, seed=seed) for seed in range(3)]
+    batches = torch.randn(4, 2, 3, 32, 32, dtype=torch.float64).unbind()
+    wrapper = dict(type='mmlocal.BlockwiseOptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
+    in_processes(resume, make_loop, hosts, batches, wrapper, str(tmp_path))
+    checkpoint = torch.load(tmp_path / 'half.pth', weights_only=False)
+    shapes = {key: value.shape for key, value in checkpoint['state_dict'].items()}
+    assert shapes == {key: value.shape for key, value in stock.state_dict().items()}
+    stock.load_state_dict(checkpoint['state_dict'])
+    optimizer = Adam(stock.parameters())
+    wrapped = BlockwiseOptimWrapper(optimizer)
+    wrapped.load_state_dict(checkpoint['optimizer'])
+    trained = optimizer.param_groups[0]['params']
+    assert all(optimizer.state[p]['exp_avg'].shape == p.shape for p in trained)
+
+
+def test_what_is_refused(make_host):
+    with pytest.raises(ConfigError, match='reconcile differentiates a gradient'):
+        shard_blocks(make_host(partition=CUTS, reconcile=1.0, out_indices=(3,)))
+    with pytest.raises(ConfigError, match='model_wrapper'):
+        FullyShardedStrategy(model_wrapper=dict(type='MMDistributedDataParallel'))
