@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmengine.runner import FlexibleRunner
 from torch.distributed.tensor import DTensor
 from torch.optim import SGD, Adam
 
@@ -44,14 +45,27 @@ def train(make_loop, model, wrapper, batches):
     return model
 
 
+def divided(module):
+    return all(isinstance(p, DTensor) or p.dim() == 0 for p in module.parameters())
+
+
 def work(rank, make_loop, host, batches, kwargs, folder):
     if rank:
         for p in host.parameters():
             torch.nn.init.normal_(p)
     shard_blocks(host)
+    seen = []
+    layers = [host.backbone.network.get_submodule(f'layer{i}') for i in range(1, 5)]
+    last = layers[3].register_forward_pre_hook(lambda *_: seen.append([*map(divided, layers), divided(host.linear)]))
     train(make_loop, host, wrapper_of(host, **kwargs), [batch.chunk(2)[rank] for batch in batches])
+    # When the last block runs, that block and what belongs to none are whole; `layer3` is in two blocks.
+    assert seen == [[True, True, False, False, False]] * len(batches)
+    assert divided(host)
+    last.remove()
+    with torch.no_grad():
+        host(batches[0])
+    assert divided(host)
     state = host.state_dict()
-    assert all(isinstance(p, DTensor) or p.dim() == 0 for p in host.parameters())
     whole = {key: value.full_tensor() if isinstance(value, DTensor) else value for key, value in state.items()}
     torch.save(whole, f'{folder}/{rank}.pth')
 
@@ -133,3 +147,70 @@ def test_what_is_refused(make_host):
         shard_blocks(make_host(partition=CUTS, reconcile=1.0, out_indices=(3,)))
     with pytest.raises(ConfigError, match='model_wrapper'):
         FullyShardedStrategy(model_wrapper=dict(type='MMDistributedDataParallel'))
+
+
+VIT = dict(type='mmpretrain.VisionTransformer', img_size=32, patch_size=16, out_type='featmap', final_norm=True)
+TINY = dict(embed_dims=16, num_layers=4, num_heads=2, feedforward_channels=32)
+
+
+def outside(rank, make_loop, host, batches, folder):
+    shard_blocks(host)
+    train(make_loop, host, wrapper_of(host, step_policy='per_block'), [batch.chunk(2)[rank] for batch in batches])
+    found = {key: p.full_tensor() for key, p in host.named_parameters()}
+    torch.save(found, f'{folder}/{rank}.pth')
+
+
+@pytest.mark.integration
+def test_weights_outside_of_units(make_host, make_loop, tmp_path):
+    """Position embeddings and class token, whole during the iteration, are stepped with the first block."""
+    vit = dict(type='mmlocal.LocalBackbone', arch=dict(VIT, arch=TINY), partition=['layers.1', 'layers.2'])
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    hosts = [make_host(whole=dict(vit, auxiliary=auxiliary)) for _ in range(2)]
+    batches = torch.randn(3, 2, 3, 32, 32, dtype=torch.float64).unbind()
+    expected = train(make_loop, hosts[0], wrapper_of(hosts[0], step_policy='per_block'), batches)
+    in_processes(outside, make_loop, hosts[1], batches, str(tmp_path))
+    found = torch.load(tmp_path / '0.pth')
+    for name, value in expected.named_parameters():
+        torch.testing.assert_close(found[name], value.data, rtol=1e-10, atol=1e-11, msg=name)
+
+
+class Images(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return dict(inputs=torch.full((3, 32, 32), i / 8, dtype=torch.float64))
+
+
+def run(host, folder, resume):
+    images = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True))
+    FlexibleRunner(
+        model=host,
+        work_dir=folder,
+        experiment_name=os.path.basename(folder),
+        launcher='pytorch',
+        strategy=dict(type='mmlocal.FullyShardedStrategy'),
+        train_dataloader=dict(images, dataset=Images(), collate_fn=torch.utils.data.default_collate),
+        train_cfg=dict(type='mmlocal.ResumableEpochLoop', max_epochs=2),
+        optim_wrapper=dict(type='mmlocal.BlockwiseOptimWrapper', optimizer=dict(type='Adam', lr=1e-3)),
+        custom_hooks=[dict(type=f'mmlocal.{name}Hook') for name in ('Plan', 'ExactResume', 'Momentum')],
+        resume=resume,
+        randomness=dict(seed=1),
+        log_level='ERROR',
+    ).train()
+    dist.barrier()
+
+
+def run_twice(rank, hosts, folder):
+    run(hosts[0], f'{folder}/whole', False)
+    run(hosts[1], f'{folder}/resumed', f'{folder}/whole/epoch_1.pth')
+
+
+@pytest.mark.integration
+def test_runner_resumes_to_the_bit(make_host, man_auxiliary, tmp_path):
+    hosts = [make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True, seed=seed) for seed in range(2)]
+    in_processes(run_twice, hosts, str(tmp_path))
+    runs = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=False) for name in ('whole', 'resumed')]
+    assert runs[0]['local_plan'] == runs[1]['local_plan']
+    for name, value in runs[0]['state_dict'].items():
+        assert torch.equal(value, runs[1]['state_dict'][name]), name
