@@ -12,6 +12,7 @@ from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -30,6 +31,7 @@ OPTIM_WRAPPERS = Registry(
 )
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
 DATA_SAMPLERS = Registry('data sampler', parent=MMENGINE_DATA_SAMPLERS, scope='mmlocal', locations=['mmlocal.engine'])
+STRATEGIES = Registry('strategy', parent=MMENGINE_STRATEGIES, scope='mmlocal', locations=['mmlocal.engine'])
 TRANSFORMS = Registry('transform', parent=MMENGINE_TRANSFORMS, scope='mmlocal', locations=['mmlocal.engine'])
 
 PARAM_SCHEDULERS = Registry(
@@ -56,6 +58,7 @@ __all__ = [
     'OPTIM_WRAPPERS',
     'PARAM_SCHEDULERS',
     'PARTITIONS',
+    'STRATEGIES',
     'TRANSFORMS',
     'UNIT_FINDERS',
 ]

@@ -2,7 +2,7 @@
 
 from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
 from mmlocal.engine.blended_cosine import BlendedCosineLR
-from mmlocal.engine.distributed import LocalDataParallel
+from mmlocal.engine.distributed import FullyShardedStrategy, LocalDataParallel
 from mmlocal.engine.exact_resume import CountedSampler, ExactResumeHook, SeedSample
 from mmlocal.engine.hooks import MomentumHook, PlanHook, SafeCheckpointHook
 from mmlocal.engine.loops import ResumableEpochLoop, ResumableIterLoop
@@ -14,6 +14,7 @@ __all__ = [
     'BlockwiseOptimWrapper',
     'CountedSampler',
     'ExactResumeHook',
+    'FullyShardedStrategy',
     'LocalDataParallel',
     'MomentumHook',
     'PlanHook',

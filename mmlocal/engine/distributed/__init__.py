@@ -1,6 +1,7 @@
 """Several processes: gradients averaged block by block."""
 
 from mmlocal.engine.distributed.data_parallel import LocalDataParallel
+from mmlocal.engine.distributed.fully_sharded import FullyShardedStrategy, shard_blocks
 from mmlocal.engine.distributed.reducer import GradientReducer
 
-__all__ = ['GradientReducer', 'LocalDataParallel']
+__all__ = ['FullyShardedStrategy', 'GradientReducer', 'LocalDataParallel', 'shard_blocks']

@@ -8,6 +8,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 from mmlocal.engine.distributed import LocalDataParallel
@@ -45,6 +46,10 @@ class PlanHook(Hook):
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
         policy = runner.optim_wrapper.step_policy(backbone.isolated)
+        if isinstance(runner.model, FSDPModule):
+            # Nothing is measured in a model that no process has the whole of.
+            runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(backbone)]))
+            return
         if get_world_size() > 1:
             _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not backbone.isolated)
         runner.logger.info(plan_text(backbone, policy, _inner(runner)))
