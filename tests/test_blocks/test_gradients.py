@@ -157,10 +157,10 @@ def test_nothing_remains_of_a_step(make_host, image):
     optim = wrapper(host)
     host.train_step(dict(inputs=image, data_samples=None), optim)
     assert current_step() is None
-    assert optim._local_step is None
+    assert optim._step is None
     assert not host._forward_pre_hooks
     with pytest.raises(TypeError):
         host.train_step(dict(inputs='no image', data_samples=None), optim)
     assert current_step() is None
-    assert optim._local_step is None
+    assert optim._step is None
     assert not host._forward_pre_hooks
