@@ -74,9 +74,10 @@ def localize(cfg: Config) -> Config:
     # Without it the gradients of all blocks but the last are silently not averaged.
     cfg.find_unused_parameters = True
     _make_resumable(cfg)
-    hooks = list(cfg.get('custom_hooks') or [])
-    present = {hook.get('type') for hook in hooks}
-    cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
+    hooks = cfg.get('custom_hooks') or []
+    if isinstance(hooks, (list, tuple)):  # what is none is for `validate` to refuse
+        present = {hook.get('type') for hook in hooks if isinstance(hook, Mapping)}
+        cfg.custom_hooks = list(hooks) + [ConfigDict(type=hook) for hook in _HOOKS if hook not in present]
     return cfg
 
 
