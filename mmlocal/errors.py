@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ['ConfigError', 'Faults', 'NonFiniteLossError', 'nearest', 'reason']
+__all__ = ['ConfigError', 'Faults', 'NonFiniteLossError', 'nearest', 'reason', 'similar']
 
 _LONGEST_REASON = 200
 
@@ -81,6 +81,20 @@ def nearest(name: str, known: Sequence[str]) -> str:
     best = [other for other, score in scores.items() if score >= max(0.6, *scores.values())]
     # Of equally close names the last is taken: 'layer5.0' is more often a slip for layer4 than for layer1.
     return f' Did you mean {max(best)!r}?' if best else ''
+
+
+def similar(name: str, known: Sequence[str], closeness: float = 0.85) -> str:
+    """The known name that `name` is a slip of the pen for, or nothing: much nearer than what `nearest` takes.
+
+    Example:
+        >>> similar('optim_wraper', ['optim_wrapper', 'model'])
+        'optim_wrapper'
+    """
+    digits = [c for c in name if c.isdigit()]
+    alike = [other for other in known if [c for c in other if c.isdigit()] == digits]
+    swapped = [other for other in alike if sorted(other) == sorted(name)]
+    near = swapped or difflib.get_close_matches(name, alike, n=1, cutoff=closeness)
+    return near[0] if near else ''
 
 
 def reason(error: BaseException) -> str:

@@ -20,7 +20,8 @@ from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config.checkpoints import weights_only
 from mmlocal.config.localize import localize
 from mmlocal.config.make_local import leaf_text, make_local
-from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason
+from mmlocal.config.sections import READ_BESIDE_THE_RUNNER
+from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
 
 __all__ = [
     'add_config_arguments',
@@ -31,16 +32,6 @@ __all__ = [
     'read_config',
     'use_amp',
 ]
-
-# Keys of a config beside those of the runner that somebody reads.
-_READ_BY_TOOLS = (
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'tta_model',
-    'tta_pipeline',
-)
 
 # What a disk says that is full, broken or write-protected: nobody's bug.
 _DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
@@ -146,12 +137,16 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     """Apply `--cfg-options` one by one, so that each that does not fit is told."""
     from mmengine.runner import Runner
 
-    known = {*cfg, *inspect.signature(Runner).parameters, *_READ_BY_TOOLS}
+    known = {*cfg, *inspect.signature(Runner).parameters, *READ_BESIDE_THE_RUNNER}
     faults = []
     for key, value in options.items():
         top = key.split('.')[0]
         if top not in known:
             faults.append(f'--cfg-options {key}: nothing in the config is called {top!r}.{nearest(top, sorted(known))}')
+            continue
+        slip = _slip(cfg, key.split('.'))
+        if slip:
+            faults.append(f'--cfg-options {key}: {slip}')
             continue
         try:
             cfg.merge_from_dict({key: value})
@@ -159,6 +154,20 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
             faults.append(f'--cfg-options {key} = {value!r} does not fit the config: {reason(error)}')
     if faults:
         raise ConfigError(*faults)
+
+
+def _slip(config: Any, names: list[str]) -> str:
+    """What is wrong with a path that goes past a known key by a letter; of a component, its signature tells."""
+    for i, name in enumerate(names):
+        if not isinstance(config, Mapping):
+            return ''
+        if name not in config:
+            meant = '' if 'type' in config else similar(name, list(config))
+            return (
+                f'nothing in {".".join(names[:i])} is called {name!r}. Did you mean {meant!r}?' if i and meant else ''
+            )
+        config = config[name]
+    return ''
 
 
 def use_amp(cfg: Config) -> None:

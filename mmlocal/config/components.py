@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from mmengine.registry import TASK_UTILS, WEIGHT_INITIALIZERS, Registry
 
+from mmlocal.config.kinds import kind_fault
+from mmlocal.config.signatures import signature_of
 from mmlocal.errors import ConfigError, Faults, nearest
 from mmlocal.registry import CHOICES, PARTITIONS
 
-__all__ = ['check_arguments', 'check_component', 'check_partition', 'find_type']
+__all__ = ['check_arguments', 'check_component', 'check_partition', 'find_type', 'look_up', 'shown']
 
 # Where a component of mmlocal holds another one, whatever else its arguments may be.
 _SLOTS = ('auxiliary', 'bridge', 'merge', 'head', 'dense_head', 'independent', 'cascade')
@@ -21,13 +25,6 @@ _NO_ARGUMENTS = {'type', '_scope_'}
 _FEW_NAMES = 12
 # What the parts of a host's component are built from.
 _OF_PARTS = (TASK_UTILS, WEIGHT_INITIALIZERS)
-# Annotations are texts in this package, whose modules postpone them.
-_PLAIN: dict[Any, tuple[Any, str]] = {
-    'int': (int, 'a whole number'),
-    'float': ((int, float), 'a number'),
-    'bool': (bool, 'True or False'),
-    'str': (str, 'a text'),
-}
 
 
 def check_component(config: Any, registry: Registry, thorough: bool = False) -> None:
@@ -50,7 +47,7 @@ def check_component(config: Any, registry: Registry, thorough: bool = False) -> 
         faults = Faults()
         with faults.under():
             # LocalBackbone and ReplacementBackbone hand what they do not know to the network of type `arch`.
-            if 'arch' in _accepted(function, through_kwargs=False):
+            if 'arch' in signature_of(function).parameters and signature_of(function).is_open:
                 _check_with_network(config, function, scoped, thorough)
             else:
                 check_arguments(config, [function], _name(function), thorough)
@@ -118,14 +115,26 @@ def find_type(config: Mapping[str, Any], registry: Registry, key: str = 'type') 
         return name
     if not isinstance(name, str):
         raise ConfigError(f'{key} = {name!r} is not the name of a {registry.name}')
-    try:
-        found: Callable[..., Any] | None = registry.get(name)
-    except RuntimeError:  # mmengine's for some names with a dot
-        found = None
+    found = look_up(name, registry)
     if found is None:
         kind = registry.name.replace('_', ' ')
         raise ConfigError(f'{key} = {name!r} is no {kind}{_what_is(name, registry)}')
     return found
+
+
+def look_up(name: str, registry: Registry) -> Callable[..., Any] | None:
+    """The class or function of that name, or none."""
+    try:
+        found: Callable[..., Any] | None = registry.get(name) if _is_installed(name) else None
+    except RuntimeError:  # mmengine's for some names with a dot
+        return None
+    return found
+
+
+def _is_installed(name: str) -> bool:
+    """Whether the package that a name begins with is there; mmengine warns of those that are not."""
+    scope, _ = Registry.split_scope_key(name)
+    return scope is None or scope in sys.modules or importlib.util.find_spec(scope) is not None
 
 
 def _what_is(name: str, registry: Registry) -> str:
@@ -149,6 +158,7 @@ def check_arguments(
     takers: Sequence[Callable[..., Any]],
     called: str,
     thorough: bool = False,
+    needed: bool = False,
 ) -> None:
     """Hold arguments against the signatures of those who take them.
 
@@ -157,46 +167,47 @@ def check_arguments(
         takers: a function or class; then the one that it hands its other arguments to, if it does.
         called: their name in a message.
         thorough: as for `check_component`.
+        needed: look for missing arguments.
 
     Raises:
         ConfigError: with each argument that nobody takes, and each whose value is not of the plain
             type (a number, a text) that its annotation asks for.
     """
+    signatures = [signature_of(taker) for taker in takers]
     accepted: dict[str, inspect.Parameter] = {}
-    for taker in takers:
-        accepted |= _accepted(taker, through_kwargs=thorough)
+    for signature in signatures:  # the first of them gets it
+        accepted |= {name: p for name, p in signature.parameters.items() if name not in accepted}
     # A class hands its **kwargs to its bases, a function may hand them to anything.
-    closed = (thorough and inspect.isclass(takers[-1])) or not _takes_any(takers[-1])
+    closed = (thorough and inspect.isclass(takers[-1])) or not signatures[-1].is_open
+    # Annotations of this package are right.
+    strict = str(takers[0].__module__).startswith('mmlocal.')
     faults = []
     for name, value in list(config.items()):
         if name in _NO_ARGUMENTS:
             continue
         if name in accepted:
-            wrong = _unsuitable(name, value, accepted[name])
+            wrong = kind_fault(name, value, accepted[name], strict)
         else:
             wrong = _unknown(name, value, accepted, called) if closed else None
         if wrong is not None:
             faults.append(wrong)
             del config[name]
-    if thorough and not faults:
-        own = [p for taker in takers for p in _accepted(taker, through_kwargs=False).values()]
-        needed = [p.name for p in own if p.default is p.empty and not _filled_in(p)]
-        faults = [f'{name} is missing: {called} needs it' for name in needed if name not in config]
+    if (thorough or needed) and not faults:
+        without = [p.name for p in accepted.values() if p.default is p.empty and not _filled_in(p)]
+        faults = [f'{name} is missing: {called} needs it' for name in without if name not in config]
     if faults:
         raise ConfigError(*faults)
-
-
-def _unsuitable(name: str, value: Any, parameter: inspect.Parameter) -> str | None:
-    kind, description = _PLAIN.get(parameter.annotation, (object, ''))
-    return None if isinstance(value, kind) else f'{name} = {value!r} is not {description}'
 
 
 def _unknown(name: str, value: Any, accepted: Mapping[str, inspect.Parameter], called: str) -> str:
     names = [other for other, parameter in accepted.items() if not _filled_in(parameter)]
     hint = nearest(name, names) or f' Arguments: {", ".join(names) or "none"}'
-    # A text, a number or a short list is worth showing, a component is not.
-    given = f'{name} = {value!r}' if len(repr(value)) < 40 else name
-    return f'{given} is not an argument of {called}.{hint}'
+    return f'{name}{shown(value)} is not an argument of {called}.{hint}'
+
+
+def shown(value: Any) -> str:
+    """A text, a number or a short list is worth showing, a component is not."""
+    return f' = {value!r}' if len(repr(value)) < 40 else ''
 
 
 def _filled_in(parameter: inspect.Parameter) -> bool:
@@ -209,28 +220,6 @@ def _name(function: Callable[..., Any]) -> str:
     return ''.join(part.title() for part in name.split('_')) if inspect.isfunction(function) else name
 
 
-def _accepted(function: Callable[..., Any], through_kwargs: bool) -> dict[str, inspect.Parameter]:
-    """Named parameters, of a class those of its constructor; those that its bases take too if asked for."""
-    levels = [function]
-    if through_kwargs and inspect.isclass(function):
-        levels = [vars(base)['__init__'] for base in function.__mro__ if '__init__' in vars(base)]
-    found: dict[str, inspect.Parameter] = {}
-    for level in levels:
-        own = {p.name: p for p in _signature(level) if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        found = {**own, **found}
-        if not _takes_any(level):
-            break
-    return found
-
-
-def _takes_any(function: Callable[..., Any]) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in _signature(function))
-
-
-def _signature(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    return list(inspect.signature(function).parameters.values())
-
-
 def _check_with_network(
     config: MutableMapping[str, Any], function: Callable[..., Any], registry: Registry, thorough: bool
 ) -> None:
@@ -240,7 +229,7 @@ def _check_with_network(
         with faults.under():
             check_arguments(config, takers, ' or '.join(map(_name, takers)), thorough)
         _check_depth(config, takers[-1])
-    if 'partition' in _accepted(function, through_kwargs=False):
+    if 'partition' in signature_of(function).parameters:
         with faults.under('partition'):
             check_partition(config.get('partition'))
     faults.report()
@@ -254,7 +243,7 @@ def _find_networks(config: Mapping[str, Any], registry: Registry) -> list[Callab
     faults = Faults()
     with faults.under('arch'):
         takers = [find_type(arch, registry)]
-        if takers[0].__module__.startswith('mmlocal.') and 'arch' in _accepted(takers[0], through_kwargs=False):
+        if takers[0].__module__.startswith('mmlocal.') and 'arch' in signature_of(takers[0]).parameters:
             takers += _find_networks(arch, registry)
         check_arguments(arch, takers, ' or '.join(map(_name, takers)))
     faults.report()

@@ -101,9 +101,10 @@ def localize(cfg: Config) -> Config:
 def _prepared(cfg: Config, needed: Sequence[str]) -> Config:
     _make_resumable(cfg)
     save_safely(cfg)
-    hooks = list(cfg.get('custom_hooks') or [])
-    present = {hook.get('type') for hook in hooks}
-    cfg.custom_hooks = hooks + [ConfigDict(type=hook) for hook in needed if hook not in present]
+    hooks = cfg.get('custom_hooks') or []
+    if isinstance(hooks, (list, tuple)):  # what is none is for `validate` to refuse
+        present = {hook.get('type') for hook in hooks if isinstance(hook, Mapping)}
+        cfg.custom_hooks = list(hooks) + [ConfigDict(type=hook) for hook in needed if hook not in present]
     return cfg
 
 

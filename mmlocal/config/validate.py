@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope, Registry
-from torch import nn
+from mmengine.registry import DefaultScope, Registry
 
 from mmlocal.config.checkpoints import check_checkpoint
-from mmlocal.config.components import check_arguments, check_component, find_type
+from mmlocal.config.components import check_component
 from mmlocal.config.files import check_datasets
 from mmlocal.config.localize import find_backbone, find_replaced, is_planned, localize
+from mmlocal.config.optimizers import check_optim_wrapper
+from mmlocal.config.sections import check_forms, check_keys, check_scope, check_sections
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.registry import MODELS
 
 __all__ = ['validate']
-
-# Read by those who build an optimizer wrapper, not by the wrapper.
-_CONSTRUCTOR_KEYS = ('constructor', 'paramwise_cfg')
 
 
 def validate(
@@ -44,18 +42,25 @@ def validate(
     Raises:
         ConfigError: with all that was found.
     """
-    splits, faults = tuple(splits), Faults()
-    faults.found += [f'{key} is missing' for key in _needed(splits) if not cfg.get(key)]
+    splits, faults, original = tuple(splits), Faults(), cfg
+    check_forms(cfg)
+    faults.found += [f'{key} is missing' for key in _needed(splits) if _is_missing(cfg, key)]
+    with faults.under():
+        check_keys(cfg)
     with faults.under():
         check_datasets(cfg, splits)
     fits = False
     with faults.under():
         cfg = localize(cfg)
         fits = True
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
-        _check_backbone(cfg, faults, build=fits)
-        if 'train' in splits:
-            _check_training(cfg, faults)
+    with faults.under():
+        check_scope(cfg)
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
+            with faults.under():
+                check_sections(original, splits)
+            _check_backbone(cfg, faults, build=fits)
+            if 'train' in splits:
+                _check_training(cfg, faults)
     # Of a run that goes on or is tested: what weights are merely taken from has no say in the cuts.
     given = checkpoint
     if checkpoint is None and cfg.get('load_from'):
@@ -88,51 +93,17 @@ def _needed(splits: tuple[str, ...]) -> list[str]:
     return keys
 
 
+def _is_missing(cfg: Config, key: str) -> bool:
+    """An empty loop of a test is one: that of the kind that a runner takes for itself."""
+    return cfg.get(key) is None if key == 'test_cfg' else not cfg.get(key)
+
+
 def _check_training(cfg: Config, faults: Faults) -> None:
-    """Optimizer, its wrapper, and the loop; with a constructor the optimizer is that one's matter."""
-    loop, wrapper = cfg.get('train_cfg') or {}, cfg.get('optim_wrapper') or {}
-    if 'type' in loop:
-        with faults.under('train_cfg'), LOOPS.switch_scope_and_registry(None) as registry:
-            check_component(copy.deepcopy(loop), registry)
-    refused = any(fault.startswith('optim_wrapper.') for fault in faults.found)
-    if not wrapper or 'constructor' in wrapper or refused:
-        return
-    with faults.under('optim_wrapper'):
-        _check_wrapper(wrapper)
-    if wrapper.get('type') == 'AmpOptimWrapper' and not torch.cuda.is_available():
-        faults.found.append(f'optim_wrapper.type = {wrapper["type"]!r} needs a GPU, and torch sees none here')
-    with faults.under('optim_wrapper.optimizer'), OPTIMIZERS.switch_scope_and_registry(None) as registry:
-        check_component(copy.deepcopy(wrapper.get('optimizer')), registry)
-    found = find_backbone(cfg)
-    if found is not None:
+    """The optimizer wrapper, where `localize` has not refused it."""
+    wrapper, found = cfg.get('optim_wrapper'), find_backbone(cfg)
+    if wrapper and not any(fault.startswith('optim_wrapper.') for fault in faults.found):
         with faults.under('optim_wrapper'):
-            _check_policy(wrapper, found[1].get('reach', 1))
-
-
-def _check_wrapper(wrapper: Mapping[str, Any]) -> None:
-    arguments = {name: value for name, value in wrapper.items() if name not in _CONSTRUCTOR_KEYS}
-    with OPTIM_WRAPPERS.switch_scope_and_registry(None) as registry:
-        function = find_type({'type': 'OptimWrapper', **wrapper}, registry)
-        # Wrappers hand their **kwargs to their bases as they are.
-        check_arguments(arguments, [function], function.__name__, thorough=True)
-
-
-def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
-    """What the block-wise wrapper refuses when it is built, and what it could refuse only in training."""
-    from mmlocal.engine import BlockwiseOptimWrapper
-
-    policy, count = wrapper.get('step_policy', 'auto'), wrapper.get('accumulative_counts', 1)
-    answer = wrapper.get('on_nonfinite', 'stop')
-    faults = Faults()
-    with faults.under():
-        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.0)
-        try:
-            BlockwiseOptimWrapper(optimizer, policy, on_nonfinite=answer, accumulative_counts=count)
-        except (AssertionError, TypeError) as error:
-            raise ConfigError(f'accumulative_counts = {count!r} cannot be used: {reason(error)}') from error
-    if policy == 'per_block' and isinstance(reach, int) and reach > 1:
-        faults.found.append(f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block")
-    faults.report()
+            check_optim_wrapper(wrapper, found[1].get('reach', 1) if found else None)
 
 
 def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
@@ -143,14 +114,21 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
     place, backbone = found[0], copy.deepcopy(found[1])
     with MODELS.switch_scope_and_registry(None) as registry:
         wrong = _component_faults(backbone, registry)
-        faults.add(place, wrong)
+        faults.add(place, [fault for fault in wrong if not _is_told(fault, faults)])
         # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
             if is_planned(cfg):
                 # Where an auxiliary fits is the plan's to find.
                 backbone['partition'] = []
             with faults.under(place):
-                _try_build(backbone, registry, explain=not wrong)
+                _try_build(backbone, registry, explain=not any(f.startswith('model.') for f in faults.found))
+
+
+def _is_told(fault: str, faults: Faults) -> bool:
+    """Whether a fault is that of the host's own head, which a head that is derived from it has too."""
+    place, equals, rest = fault.partition(' = ')
+    same = place.rpartition('.')[2] + equals + rest
+    return place.startswith('auxiliary') and any(other.endswith(f'.{same}') for other in faults.found)
 
 
 def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> tuple[str, ...]:

@@ -324,6 +324,6 @@ FAULTS = {
     ),
     'unknown argument of the loop': (
         {'train_cfg.max_epoch': 1},
-        "train_cfg.max_epoch = 1 is not an argument of ResumableEpochLoop. Did you mean 'max_epochs'?",
+        "train_cfg.max_epoch = 1 is not an argument of EpochBasedTrainLoop. Did you mean 'max_epochs'?",
     ),
 }

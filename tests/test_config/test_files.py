@@ -54,7 +54,7 @@ class TestDatasets:
         ('wrap', 'place'),
         [
             (lambda d: dict(type='RepeatDataset', times=2, dataset=d), 'dataset.dataset'),
-            (lambda d: dict(type='ConcatDataset', datasets=[dict(type='X'), d]), 'dataset.datasets[1]'),
+            (lambda d: dict(type='ConcatDataset', datasets=[dict(type='CocoDataset'), d]), 'dataset.datasets[1]'),
         ],
     )
     def test_inside_a_wrapper(self, cfg, wrap, place, faults_of, assert_faults):

@@ -1,6 +1,7 @@
 """Each fault of a config is one sentence: what was given, where, what is allowed, the nearest name."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mmlocal.config import localize, validate
 from mmlocal.config.cli import find_config
 from mmlocal.registry import MODELS
 from tests.test_config.faults import AUXILIARY, FAULTS, PARTITION
+from tests.test_config.section_faults import SECTION_FAULTS
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,34 @@ def test_fault_is_told(cfg, name, faults_of, assert_faults):
     how, *sentences = FAULTS[name]
     change(cfg, how)
     assert_faults(faults_of(cfg), sentences)
+
+
+def put(cfg, place, value):
+    *path, last = [int(name) if name.isdigit() else name for name in place.split('.')]
+    cfg.setdefault('custom_hooks', [])
+    if path == ['custom_hooks']:
+        cfg.custom_hooks = [dict(type='NumClassCheckHook') for _ in range(last + 1)]
+    inner = cfg
+    for name in path:
+        inner = inner[name] if isinstance(name, int) else inner.setdefault(name, {})
+    inner[last] = copy.deepcopy(value)
+
+
+def sentence_of(place, value, said):
+    as_written = re.sub(r'\.(\d+)', r'[\1]', place)
+    if said.startswith('^'):
+        holder, after = as_written.rpartition('.')[0], said[1:]
+        holder = 'custom_hooks' if 'custom_hooks' in place else holder
+        return f'{holder}{after}' if not holder or after.startswith((' ', '[')) else f'{holder}.{after}'
+    given = f' = {value!r}' if len(repr(value)) < 40 else ''
+    return f'{as_written}{given} {said}'
+
+
+@pytest.mark.parametrize('place', SECTION_FAULTS)
+def test_fault_of_any_section_is_told(cfg, place, faults_of, assert_faults):
+    value, said = SECTION_FAULTS[place]
+    put(cfg, place, value)
+    assert_faults(faults_of(cfg), [sentence_of(place, value, said)])
 
 
 def test_config_without_a_fault_is_completed(cfg):

@@ -226,9 +226,47 @@ class TestArguments:
     def test_overrides_that_name_no_argument_are_told(self, refused, local_config):
         options = ['train_cfg.val_interval=1', 'train_cfg.max_epoch=1', 'model.backbone.reachh=2']
         assert refused('train', local_config, '--cfg-options', *options) == [
+            "train_cfg.max_epoch = 1 is not an argument of EpochBasedTrainLoop. Did you mean 'max_epochs'?",
             "model.backbone.reachh = 2 is not an argument of LocalBackbone or ResNet. Did you mean 'reach'?",
-            "train_cfg.max_epoch = 1 is not an argument of ResumableEpochLoop. Did you mean 'max_epochs'?",
         ]
+
+    @pytest.mark.parametrize(
+        ('option', 'fault'),
+        [
+            (
+                'model.backbone.partitoin.num_blocks=3',
+                "model.backbone.partitoin = {'num_blocks': 3} is not an argument of LocalBackbone or ResNet. "
+                "Did you mean 'partition'?",
+            ),
+            (
+                'optim_wraper.optimizer.lr=0.1',
+                "--cfg-options optim_wraper.optimizer.lr: nothing in the config is called 'optim_wraper'. "
+                "Did you mean 'optim_wrapper'?",
+            ),
+            (
+                'train_dataloder.batch_size=4',
+                "--cfg-options train_dataloder.batch_size: nothing in the config is called 'train_dataloder'. "
+                "Did you mean 'train_dataloader'?",
+            ),
+            (
+                'model.test_cfg.rcnn.score_th=0.1',
+                "--cfg-options model.test_cfg.rcnn.score_th: nothing in model.test_cfg.rcnn is called 'score_th'. "
+                "Did you mean 'score_thr'?",
+            ),
+            (
+                'default_hooks.chekpoint.interval=2',
+                "--cfg-options default_hooks.chekpoint.interval: nothing in default_hooks is called 'chekpoint'. "
+                "Did you mean 'checkpoint'?",
+            ),
+            (
+                'train_dataloader.dataset.pipeline.1.with_box=True',
+                'train_dataloader.dataset.pipeline[1].with_box = True is not an argument of LoadAnnotations. '
+                "Did you mean 'with_bbox'?",
+            ),
+        ],
+    )
+    def test_override_that_nobody_reads(self, refused, local_config, option, fault):
+        assert refused('train', local_config, '--cfg-options', option) == [fault]
 
     @pytest.mark.parametrize(
         ('option', 'fault'),
