@@ -108,7 +108,7 @@ def reason(error: BaseException) -> str:
     """
     # str() of a KeyError is the repr of what it says.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    line = text.strip().split('\n')[0]
+    line = ' '.join(text.strip().split('\n')[0].split())
     if not line and isinstance(error, AssertionError) and error.__traceback__:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         condition = str(frame.line).removeprefix('assert ')

@@ -53,9 +53,9 @@ def dump_results(path):
 @exit_with_message
 def main():
     args = parse_args()
-    cfg = read_config(args)
-    cfg.load_from, cfg.resume = args.checkpoint, False
     faults = Faults()
+    cfg = read_config(args, faults)
+    cfg.load_from, cfg.resume = args.checkpoint, False
     with faults.under():
         if args.show or args.show_dir:
             set_pictures(cfg, args)

@@ -55,8 +55,8 @@ def set_auto_scale_lr(cfg):
 @exit_with_message
 def main():
     args = parse_args()
-    cfg = read_config(args)
     faults = Faults()
+    cfg = read_config(args, faults)
     with faults.under():
         if args.auto_scale_lr:
             set_auto_scale_lr(cfg)

@@ -77,12 +77,18 @@ def load_config(args: argparse.Namespace) -> Config:
     return plan(localize(read_config(args)))
 
 
-def read_config(args: argparse.Namespace) -> Config:
+def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Config:
     """The config of a tool's arguments: the file, `--local`, what the command line overrides, the work directory.
 
+    Args:
+        args: of the command line.
+        faults: collects what is wrong with the command line, for it to be told with what is wrong with the config.
+
     Raises:
-        ConfigError: if the file is not there or not a config, an override does not fit it, or a host is missing.
+        ConfigError: if the file is not there or not a config, or a host is missing; without `faults`, if an
+            override does not fit, too.
     """
+    told = faults if faults is not None else Faults()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     path = find_config(args.config)
     name_installed_distributions()
@@ -94,8 +100,7 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg = make_local(cfg, args.local, args.blocks)
         leaf = leaf_text(args.config, cfg, args.local)
         sys.stdout.write(f'To keep this, write it into configs/{args.local}/YOUR_NAME.py:\n\n{leaf}\n')
-    faults = Faults()
-    with faults.under():
+    with told.under():
         _override(cfg, args.cfg_options or {})
     cfg.launcher = args.launcher
     if args.work_dir:
@@ -104,9 +109,9 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
     if getattr(args, 'amp', False):
         use_amp(cfg)
-    with faults.under():
-        import_hosts(cfg)
-    faults.report()
+    import_hosts(cfg)
+    if faults is None:
+        told.report()
     return cfg
 
 
@@ -144,7 +149,7 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
         if top not in known:
             faults.append(f'--cfg-options {key}: nothing in the config is called {top!r}.{nearest(top, sorted(known))}')
             continue
-        slip = _slip(cfg, key.split('.'))
+        slip = _slip(dict(cfg.items()), key.split('.'))
         if slip:
             faults.append(f'--cfg-options {key}: {slip}')
             continue
@@ -162,10 +167,8 @@ def _slip(config: Any, names: list[str]) -> str:
         if not isinstance(config, Mapping):
             return ''
         if name not in config:
-            meant = '' if 'type' in config else similar(name, list(config))
-            return (
-                f'nothing in {".".join(names[:i])} is called {name!r}. Did you mean {meant!r}?' if i and meant else ''
-            )
+            meant = '' if 'type' in config or not i else similar(name, list(config))
+            return f'nothing in {".".join(names[:i])} is called {name!r}. Did you mean {meant!r}?' if meant else ''
         config = config[name]
     return ''
 

@@ -70,27 +70,27 @@ def _is(value: Any, kind: type, strict: bool) -> bool:
     return isinstance(value, kind)
 
 
-def _allowed(parameter: inspect.Parameter) -> set[Any] | None:
+def _allowed(parameter: inspect.Parameter) -> list[Any] | None:
     """Types, and values of a `Literal`; None where it is not known what is allowed."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
         default = parameter.default
-        return {bool} if isinstance(default, bool) else {float} if isinstance(default, (int, float)) else None
+        return [bool] if isinstance(default, bool) else [float] if isinstance(default, (int, float)) else None
     return _of(annotation)
 
 
-def _of(annotation: Any) -> set[Any] | None:
+def _of(annotation: Any) -> list[Any] | None:
     if isinstance(annotation, str):  # postponed
         postponed = [_TEXTS.get(one.strip()) for one in annotation.split('|')]
-        return None if None in postponed else set(postponed)
+        return None if None in postponed else postponed
     origin = typing.get_origin(annotation)
     if origin in (typing.Union, types.UnionType):
         parts = [_of(one) for one in typing.get_args(annotation)]
-        return None if None in parts else {one for part in parts for one in part or ()}
+        return None if None in parts else [one for part in parts for one in part or ()]
     if origin is Literal:
-        return set(typing.get_args(annotation))
+        return list(typing.get_args(annotation))
     if annotation in _LISTS or origin in _LISTS:
-        return {list}
+        return [list]
     if annotation in _DICTS or origin in _DICTS:
-        return {dict}
-    return {annotation} if annotation in (int, float, bool, str, type(None)) else None
+        return [dict]
+    return [annotation] if annotation in (int, float, bool, str, type(None)) else None

@@ -70,7 +70,10 @@ SECTION_FAULTS = {
         True,
         "is not an argument of LoadAnnotations. Did you mean 'with_bbox'?",
     ),
-    'train_dataloader.dataset.pipeline.2.scale': ('big', '^ cannot be built: ...'),
+    'train_dataloader.dataset.pipeline.2': (
+        dict(type='RandomFlip', prob=3),
+        '^pipeline[2] cannot be built: ValueError: probs must be float or list of float, but got ...',
+    ),
     'val_evaluator.type': ('CocoMetrics', "is no metric of mmdet, which has .... Did you mean 'CocoMetric'?"),
     'val_evaluator.metric': (
         'bboxes',

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Sequence
-from typing import Literal, Optional, Union
+from typing import Literal
 
 import pytest
 from torch import nn
@@ -88,16 +88,15 @@ def fault(annotation, value, default=inspect.Parameter.empty, strict=False):
     ('annotation', 'value', 'said'),
     [
         (int, 'three', "x = 'three' is not a whole number"),
-        (Optional[float], 'much', "x = 'much' is not a number"),
+        (float | None, 'much', "x = 'much' is not a number"),
         (bool, 'yes', "x = 'yes' is not True or False"),
-        (Union[int, str], {}, 'x = {} is not a whole number or a text'),
+        (int | str, {}, 'x = {} is not a whole number or a text'),
         ('int | None', 'three', "x = 'three' is not a whole number"),
         (Literal['mean', 'sum'], 'mena', "x = 'mena' is not one of mean, sum. Did you mean 'mean'?"),
     ],
 )
 def test_value_of_another_kind(annotation, value, said):
-    found = fault(annotation, value)
-    assert set(found.replace(',', '').split()) == set(said.replace(',', '').split())
+    assert fault(annotation, value) == said
 
 
 def test_kind_of_a_default():
@@ -116,7 +115,7 @@ def test_kind_of_a_default():
         (float, 1),
         (Sequence[int], 3),
         (dict, 'a'),
-        (Union[int, nn.Module], 'a'),
+        (int | nn.Module, 'a'),
         ('int | Place', 'a'),
         (Literal['mean', None], None),
     ],

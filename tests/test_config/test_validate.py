@@ -120,9 +120,9 @@ def test_replaced_units_are_checked(config, faults_of, assert_faults):
     assert_faults(faults_of(cfg), [unknown])
     cfg.model.backbone.update(replaced=['layer1.1'], rank='8', depth=17)
     expected = [
+        "model.backbone.rank = '8' is not a whole number",
         "model.backbone.replaced = ['layer1.1'] is not an argument of ReplacementBackbone or ResNet. "
         "Did you mean 'replace'?",
-        "model.backbone.rank = '8' is not a whole number",
         'model.backbone.depth = 17 is not a depth of ResNet (18, 34, 50, 101, 152). Did you mean 18?',
     ]
     assert_faults(faults_of(cfg), expected)

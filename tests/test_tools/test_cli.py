@@ -223,6 +223,15 @@ class TestArguments:
         assert faults[1].startswith(f'{start} model.backbone.depth.of = 1 does not fit the config: ')
         assert faults[2].startswith(f"{start} custom_hooks.7.type = 'A' does not fit the config: ")
 
+    def test_overrides_are_told_with_the_rest(self, refused, local_config):
+        options = ['model.test_cfg.rcnn.score_th=0.1', 'train_cfg.max_epoch=1', 'optim_wrapper.optimizer.lr=-1']
+        assert refused('train', local_config, '--cfg-options', *options) == [
+            "--cfg-options model.test_cfg.rcnn.score_th: nothing in model.test_cfg.rcnn is called 'score_th'. "
+            "Did you mean 'score_thr'?",
+            "train_cfg.max_epoch = 1 is not an argument of EpochBasedTrainLoop. Did you mean 'max_epochs'?",
+            'optim_wrapper.optimizer cannot be built: ValueError: Invalid learning rate: -1',
+        ]
+
     def test_overrides_that_name_no_argument_are_told(self, refused, local_config):
         options = ['train_cfg.val_interval=1', 'train_cfg.max_epoch=1', 'model.backbone.reachh=2']
         assert refused('train', local_config, '--cfg-options', *options) == [
