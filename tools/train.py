@@ -18,6 +18,7 @@ from mmlocal.config import (
     validate,
 )
 from mmlocal.config.data import check_loops
+from mmlocal.engine import ProgressHook
 from mmlocal.errors import ConfigError, Faults
 
 
@@ -34,6 +35,7 @@ def parse_args():
         const='auto',
         help='checkpoint to resume from; without a value, the latest one in the work directory',
     )
+    parser.add_argument('--no-progress', action='store_true', help='no bar; there is none where no terminal is')
     add_config_arguments(parser)
     return parser.parse_args()
 
@@ -70,6 +72,8 @@ def main():
     check_work_dir(cfg.work_dir)
     save_safely(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if not args.no_progress:
+        runner.register_hook(ProgressHook())
     # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
     check_loops(runner, ['train', 'val'])
     runner.train()

@@ -52,10 +52,6 @@ _OTHERS = (
     kinds.DATA_SAMPLERS,
     kinds.OPTIMIZERS,
     kinds.WEIGHT_INITIALIZERS,
-    kinds.LOG_PROCESSORS,
-    kinds.VISUALIZERS,
-    kinds.EVALUATOR,
-    kinds.INFERENCERS,
 )
 # Their parts are those of another library.
 _OPAQUE = ('Albu', 'Albumentations')

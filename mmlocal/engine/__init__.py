@@ -4,7 +4,7 @@ from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
 from mmlocal.engine.blended_cosine import BlendedCosineLR
 from mmlocal.engine.distributed import FullyShardedStrategy, LocalDataParallel
 from mmlocal.engine.exact_resume import CountedSampler, ExactResumeHook, SeedSample
-from mmlocal.engine.hooks import MomentumHook, PlanHook, SafeCheckpointHook
+from mmlocal.engine.hooks import MomentumHook, PlanHook, ProgressHook, SafeCheckpointHook
 from mmlocal.engine.loops import ResumableEpochLoop, ResumableIterLoop
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 
@@ -18,6 +18,7 @@ __all__ = [
     'LocalDataParallel',
     'MomentumHook',
     'PlanHook',
+    'ProgressHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'SafeCheckpointHook',

@@ -9,6 +9,8 @@ import mmdet
 import pytest
 import torch
 
+from mmlocal.engine import ProgressHook
+
 NOWHERE = '/nowhere/epoch_1.pth'
 
 
@@ -288,6 +290,16 @@ class TestArguments:
         result = call('train', local_config, '--cfg-options', 'model.backbone.reach=2', option)
         assert result.code == 2
         assert result.errors[-1] == f'train.py: error: argument --cfg-options: {fault}'
+
+
+class TestProgress:
+    @pytest.mark.parametrize('given', [[], ['--no-progress']])
+    def test_a_run_has_a_bar_unless_it_is_told_not_to(self, call, local_config, tmp_path, monkeypatch, given):
+        hooks = []
+        monkeypatch.setattr('mmengine.runner.Runner.train', lambda runner: hooks.extend(runner.hooks))
+        monkeypatch.setattr('mmlocal.config.data.check_loops', lambda *_: None)
+        assert call('train', local_config, '--work-dir', tmp_path, *given).code == 0
+        assert [type(hook) for hook in hooks].count(ProgressHook) == (not given)
 
 
 class TestProcess:
