@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from mmlocal.blocks.compiled import compile_forward, compile_options, prepare_compiler
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
 from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, probe
@@ -55,6 +57,8 @@ class LocalBackbone(BaseModule):
             block before got there (SGR).
         recompute: keep the units' inputs alone, and run each unit again in its backward: the same gradients, less
             memory, one more forward. Batch norm counts once (`with_cp` of the hosts' networks counts twice).
+        compile: run the units that train compiled, in training: True, or the arguments of `torch.compile`. What
+            is around them, the boundaries first of all, is not compiled.
         units: module names of the units, for a network whose units mmlocal does not know.
         probe_size: side in pixels of the empty image that is sent through once to learn the shapes; the
             network's own `img_size` if not given, or 64.
@@ -74,6 +78,7 @@ class LocalBackbone(BaseModule):
         full_windows: bool = False,
         reconcile: float = 0.0,
         recompute: bool = False,
+        compile: bool | Mapping[str, Any] = False,
         units: Sequence[str] | None = None,
         probe_size: int | None = None,
         **network: Any,
@@ -102,9 +107,18 @@ class LocalBackbone(BaseModule):
         self.auxiliaries = self._build_auxiliaries(auxiliary, self.probe, faults)
         if reconcile and not all(getattr(auxiliary, 'whole', False) for auxiliary in self.auxiliaries):
             faults.found.append('reconcile needs an auxiliary with one loss: no patches, no streams')
+        options: dict[str, Any] | None = None
+        with faults.under('compile'):
+            options = compile_options(compile)
+        if options is not None and reconcile:
+            faults.found.append('compile does not go with reconcile, which takes a second derivative of the blocks')
         faults.report()
+        self.compiled = 0
+        if options is not None:
+            prepare_compiler(len(self.units), self.isolated)
+            self.compiled = self._change_units(partial(compile_forward, options=options))
         if recompute:
-            self._recompute_units()
+            self._change_units(recompute_forward)
         self._hook_units()
         self.register_state_dict_post_hook(_strip_network)
         self.register_load_state_dict_pre_hook(_restore_network)
@@ -153,12 +167,15 @@ class LocalBackbone(BaseModule):
         kept = reached(index + 1) - sizes[index + 1]
         return Span(sizes[index], reached(index), kept, self.reconcile)
 
-    def _recompute_units(self) -> None:
-        """All units that train; a module without parts keeps no more than its input anyway."""
+    def _change_units(self, change: Callable[[nn.Module], None]) -> int:
+        """Change how units run that train; a module without parts keeps no more than its input, and is one kernel."""
+        changed = 0
         for unit in self.units[len(self.frozen_units) :]:
             for module in map(self.network.get_submodule, unit.modules):
                 if next(module.children(), None) is not None:
-                    recompute_forward(module)
+                    change(module)
+                    changed += 1
+        return changed
 
     def _hook_units(self) -> None:
         """Boundaries at the cuts; leaves where a loss stops, and where something behind a block reads a unit inside."""

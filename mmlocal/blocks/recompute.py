@@ -74,12 +74,11 @@ def _contexts(module: nn.Module) -> tuple[Any, Any]:
 
 def recompute_forward(module: nn.Module) -> None:
     """Let `module` run twice in training, and once anywhere else. Its hooks and its keys stay what they are."""
-    # A partial of the module, not a closure: a deep copy of the module runs its own weights.
-    module.forward = partial(_forward, module)
+    # A partial of the module and its method, not a closure: a deep copy of the module runs its own weights.
+    module.forward = partial(_forward, module, module.forward)
 
 
-def _forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    forward = partial(type(module).forward, module)
+def _forward(module: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if module.training and torch.is_grad_enabled():
         return run_twice(module, forward, *args, **kwargs)
     return forward(*args, **kwargs)

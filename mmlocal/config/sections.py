@@ -25,6 +25,7 @@ __all__ = ['READ_BESIDE_THE_RUNNER', 'check_forms', 'check_keys', 'check_scope',
 # Keys of a config beside those of the runner that somebody reads.
 READ_BESIDE_THE_RUNNER = (
     'auto_scale_lr',
+    'compile',
     'custom_imports',
     'find_unused_parameters',
     'model_wrapper_cfg',

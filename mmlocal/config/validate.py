@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope, Registry
 from mmlocal.config.checkpoints import check_checkpoint
 from mmlocal.config.components import check_component
 from mmlocal.config.files import check_datasets
-from mmlocal.config.localize import find_backbone, find_replaced, is_planned, localize
+from mmlocal.config.localize import find_backbone, find_replaced, is_local, is_planned, localize
 from mmlocal.config.optimizers import check_optim_wrapper
 from mmlocal.config.sections import check_forms, check_keys, check_scope, check_sections
 from mmlocal.errors import ConfigError, Faults, reason
@@ -49,6 +49,10 @@ def validate(
         check_keys(cfg)
     with faults.under():
         check_datasets(cfg, splits)
+    if is_local(cfg) and cfg.get('compile'):
+        faults.found.append(
+            'compile would compile whole training steps, and the blocks learn within them: use model.backbone.compile'
+        )
     fits = False
     with faults.under():
         cfg = localize(cfg)

@@ -284,6 +284,14 @@ FAULTS = {
         'decode_head or head with classes, and no pixel_loss. '
         "Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
     ),
+    'compiled as a whole': (
+        {'compile': True},
+        'compile would compile whole training steps, and the blocks learn within them: use model.backbone.compile',
+    ),
+    'unknown compiler': (
+        {BACKBONE + 'compile': dict(backend='inductr')},
+        "model.backbone.compile.backend = 'inductr' is not one of .... Did you mean 'inductor'?",
+    ),
     # optimizer and loop
     'unknown step policy': (
         {'optim_wrapper.step_policy': 'per_blok'},

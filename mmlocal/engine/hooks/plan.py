@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
+from mmlocal.blocks.compiled import compile_report
 from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.engine.plan import find_local_backbone, fingerprint, plan_text
@@ -37,6 +38,7 @@ class PlanHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Log the plan."""
+        self._is_reported = False
         backbone = find_local_backbone(_inner(runner))
         if backbone is None:
             return
@@ -53,6 +55,13 @@ class PlanHook(Hook):
         if get_world_size() > 1:
             _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not backbone.isolated)
         runner.logger.info(plan_text(backbone, policy, _inner(runner)))
+
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        """Log what was compiled, once it was."""
+        backbone = None if self._is_reported else find_local_backbone(_inner(runner))
+        self._is_reported = True
+        if backbone is not None and backbone.compiled:
+            runner.logger.info(compile_report(backbone.compiled))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""
