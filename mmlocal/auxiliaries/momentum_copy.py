@@ -42,6 +42,8 @@ class MomentumCopy(nn.Module):
         self.momentum = momentum
         self.module = deepcopy(source).requires_grad_(False)
         self.register_buffer('steps', torch.tensor(0))
+        # Beside the buffer, which has no numbers where memory is estimated.
+        self._begun = False
         # In a tuple, so that the source is not registered as a part of its copy.
         self._source = (source,)
 
@@ -53,7 +55,7 @@ class MomentumCopy(nn.Module):
     @property
     def started(self) -> bool:
         """Whether the copy has been made equal to its source (or was loaded after that)."""
-        return bool(self.steps > 0)
+        return self._begun or bool(self.steps > 0)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the source would do with the copy's weights."""
@@ -64,6 +66,7 @@ class MomentumCopy(nn.Module):
         if not self.started:
             self.module.load_state_dict(self.source.state_dict())
             self.steps += 1
+            self._begun = True
 
     @torch.no_grad()
     def move(self) -> None:

@@ -117,7 +117,7 @@ def test_replaced_units_are_checked(config, faults_of, assert_faults):
     cfg = config('replacement/faster_rcnn_r18_replacement-fusion_mini-coco.py')
     cfg.model.backbone.update(every=None, replace=['layer1.5'])
     unknown = "model.backbone.replace[0] = 'layer1.5' is not a unit of ResNet. Units: stem … layer4.1 (9). ..."
-    assert_faults(faults_of(cfg), [unknown])
+    assert_faults(faults_of(cfg, splits=()), [unknown])
     cfg.model.backbone.update(replaced=['layer1.1'], rank='8', depth=17)
     expected = [
         "model.backbone.rank = '8' is not a whole number",
@@ -125,14 +125,14 @@ def test_replaced_units_are_checked(config, faults_of, assert_faults):
         "Did you mean 'replace'?",
         'model.backbone.depth = 17 is not a depth of ResNet (18, 34, 50, 101, 152). Did you mean 18?',
     ]
-    assert_faults(faults_of(cfg), expected)
+    assert_faults(faults_of(cfg, splits=()), expected)
 
 
 def test_replaced_units_inside_of_blocks_are_checked(config, faults_of, assert_faults):
     cfg = config('replacement/resnet32_replacement-dgl_mini-digits.py')
-    validate(cfg)
+    validate(cfg, splits=())
     cfg.model.backbone.arch.turns = '2'
-    assert_faults(faults_of(cfg), ["model.backbone.arch.turns = '2' is not a whole number"])
+    assert_faults(faults_of(cfg, splits=()), ["model.backbone.arch.turns = '2' is not a whole number"])
 
 
 @MODELS.register_module()

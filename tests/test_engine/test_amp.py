@@ -143,7 +143,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 @pytest.mark.integration
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('*/*mini-*.py')), ids=lambda path: path.stem)
-def test_every_mini_config_in_bfloat16(path, build_lively):
+def test_every_mini_config_in_bfloat16(path, build_lively, make_loop):
     """Three steps: convolutions run in bfloat16, losses fall, weights stay in float32."""
     cfg = Config.fromfile(path)
     cfg.optim_wrapper.type = 'mmlocal.BlockwiseAmpOptimWrapper'
@@ -155,10 +155,10 @@ def test_every_mini_config_in_bfloat16(path, build_lively):
     convolution.register_forward_hook(lambda _module, _args, output: seen.add(output.dtype))
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         batch = make_batch(32 if 'digits' in path.stem or 'div2k' in path.stem else 128)
-        losses = []
+        loop, losses = make_loop(model, optim), []
         for _ in range(3):
             torch.manual_seed(0)  # the same boxes are sampled, the same pixels dropped
-            losses.append(model.train_step(copy.deepcopy(batch), optim)['loss'].item())
+            losses.append(loop.step(**copy.deepcopy(batch))['loss'].item())
     assert seen == {torch.bfloat16}
     assert losses[2] < losses[0]
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
