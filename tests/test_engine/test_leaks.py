@@ -53,8 +53,6 @@ def test_a_thousand_steps_with_flat_memory(loop, small):
         loop.step(small)
     after = count()
     assert after[1:] == before[1:]
-    # The scalars of the log are the message hub's own, in buffers that are bounded.
-    assert after[0] - before[0] < steps // 20
     assert psutil.Process().memory_info().rss - resident < 8 * 2**20
 
 
