@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini bench-methods bench-savings bench-memory bench-distributed bench-soak test check format data clean
+.PHONY: help env demo bench-mini bench-methods bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -34,6 +34,10 @@ bench-distributed: env  ## time a step in two processes over a slowed network, a
 
 bench-soak: env data  ## kill a run 50 times, resume it, compare to the bit, and write docs/results/soak.md (5 minutes)
 	$(RUN) tools/soak.py $(ARGS)
+
+bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checkout of mmengine; docs/results/mmengine_tests.md
+	$(RUN) -m pip install --quiet parameterized
+	$(RUN) tools/benchmarks/mmengine_tests.py $(SOURCE) $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
