@@ -15,25 +15,25 @@ env:  ## bring up .venv (15-20 minutes the first time, seconds afterwards); PYTH
 	@$(PYTHON) tools/setup_env.py $(EXACT)
 
 demo: env  ## train a detector block by block on real images, and compare its memory with end-to-end
-	$(RUN) tools/demo.py $(ARGS)
+	$(RUN) tools/benchmarks/demo.py $(ARGS)
 
 bench-mini: env  ## train all mini sets locally and end to end, and write docs/results/mini.md (45 minutes)
-	$(RUN) tools/bench_mini.py $(ARGS)
+	$(RUN) tools/benchmarks/mini.py $(ARGS)
 
 bench-methods: env  ## train one classifier by every method, and write docs/results/methods.md (an hour)
-	$(RUN) tools/analysis_tools/compare_methods.py $(ARGS)
+	$(RUN) tools/benchmarks/methods.py $(ARGS)
 
 bench-savings: env  ## count what is kept for the backward beside the papers' figures: docs/results/savings.md
-	$(RUN) tools/analysis_tools/count_savings.py $(ARGS)
+	$(RUN) tools/benchmarks/savings.py $(ARGS)
 
 bench-memory: env  ## measure peaks and times beside end-to-end and checkpointing, and write docs/results/memory.md (20 minutes)
-	$(RUN) tools/bench_memory.py $(ARGS)
+	$(RUN) tools/benchmarks/memory.py $(ARGS)
 
 bench-distributed: env  ## time a step in two processes over a slowed network, and write docs/results/distributed.md
-	$(RUN) tools/bench_distributed.py $(ARGS)
+	$(RUN) tools/benchmarks/distributed.py $(ARGS)
 
 bench-soak: env data  ## kill a run 50 times, resume it, compare to the bit, and write docs/results/soak.md (5 minutes)
-	$(RUN) tools/soak.py $(ARGS)
+	$(RUN) tools/benchmarks/soak.py $(ARGS)
 
 bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checkout of mmengine; docs/results/mmengine_tests.md
 	$(RUN) -m pip install --quiet parameterized

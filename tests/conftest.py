@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD
 
-from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config import localize
-from mmlocal.datasets.generated import generated_batch, what_fits
 from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
+from mmlocal.hosts import import_hosts, name_installed_distributions
+from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.registry import MODELS
 
 

@@ -10,15 +10,15 @@ live bytes above the weights and what the optimizer keeps.
 """
 
 import argparse
-import platform
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.config import add_config_arguments, exit_with_message, find_backbone, load_config
+from mmlocal.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.config import find_backbone
 from mmlocal.errors import ConfigError
-from mmlocal.planning import Variant, checkpointed, end_to_end, measure
+from mmlocal.planning import Variant, checkpointed, end_to_end, machine, measure
 
 
 def parse_args():
@@ -52,12 +52,6 @@ def ways_of(cfg, amp):
         raise ConfigError('config: a single config must be local, to be compared with itself trained end to end')
     ways = [Variant('end-to-end', end_to_end(cfg)), checkpointed(cfg), Variant('local', cfg)]
     return ways + ([way._replace(name=f'{way.name}, mixed precision', amp=True) for way in ways] if amp else [])
-
-
-def machine(device):
-    """Hardware and versions, in a few words."""
-    name = torch.cuda.get_device_name() if device == 'cuda' else f'{torch.get_num_threads()} threads'
-    return f'{name}, torch {torch.__version__}, {platform.machine()}'
 
 
 def show(found, args):

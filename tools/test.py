@@ -8,10 +8,10 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import METRICS, RUNNERS
 from mmengine.runner import Runner
 
-from mmlocal.compat import join_processes
-from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
-from mmlocal.config.data import check_loops
+from mmlocal.cli import add_config_arguments, exit_with_message, prepare, read_config
+from mmlocal.engine.distributed import join_processes
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.validation.data import check_loops
 
 
 def parse_args():
@@ -63,7 +63,7 @@ def main():
         if args.out:
             check_out(args.out)
     with faults.under():
-        cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
+        cfg = prepare(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
     faults.report()
     join_processes(args.launcher)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -5,21 +5,14 @@ import argparse
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmlocal.compat import join_processes
-from mmlocal.config import (
-    add_config_arguments,
-    check_work_dir,
-    exit_with_message,
-    method_names,
-    newest_checkpoint,
-    read_config,
-    save_safely,
-    trust_checkpoints,
-    validate,
-)
-from mmlocal.config.data import check_loops
+from mmlocal.cli import add_config_arguments, check_work_dir, exit_with_message, prepare, read_config
+from mmlocal.config import method_names
+from mmlocal.config.complete import save_safely
 from mmlocal.engine import ProgressHook
+from mmlocal.engine.distributed import join_processes
+from mmlocal.engine.resume import newest_checkpoint, trust_checkpoints
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.validation.data import check_loops
 
 
 def parse_args():
@@ -66,7 +59,7 @@ def main():
     with faults.under():
         resumed = set_resume(cfg, args.resume) if args.resume else None
     with faults.under():
-        cfg = validate(cfg, checkpoint=('--resume', resumed) if resumed else None)
+        cfg = prepare(cfg, ('train', 'val'), checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
     join_processes(args.launcher)
     check_work_dir(cfg.work_dir)

@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
-from mmlocal.auxiliaries.cut import Piece, images_of
+from mmlocal.auxiliaries.pieces import Piece, images_of
 from mmlocal.auxiliaries.reader import Reader
 from mmlocal.blocks import Batch, Place, separate, statistics_kept
 from mmlocal.errors import ConfigError, Faults
@@ -69,7 +69,7 @@ class Auxiliary(BaseModule):
         faults = Faults()
         if head is None:
             faults.found.append(
-                'head is missing, and it was not derived: pass the config through mmlocal.config.localize'
+                'head is missing, and it was not derived: pass the config through mmlocal.config.complete'
             )
         with faults.under('bridge'):
             self.bridge = MODELS.build(dict(bridge or _IDENTITY), default_args=dict(place=place))

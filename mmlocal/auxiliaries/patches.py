@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, portion, weighted
-from mmlocal.auxiliaries.cut import Piece, cut
+from mmlocal.auxiliaries.pieces import Piece, cut
 from mmlocal.blocks import Batch, Place, statistics_kept
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS

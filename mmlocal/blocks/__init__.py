@@ -2,8 +2,8 @@
 
 from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
 from mmlocal.blocks.backbone import LocalBackbone
+from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.partition import even, find_cuts, stage
-from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Batch, Done, LocalStep, current_step

@@ -12,9 +12,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.compiled import compile_forward, compile_options, prepare_compiler
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
-from mmlocal.blocks.place import Earlier, Later, Place
 from mmlocal.blocks.probe import OUTPUTS, Probe, probe
 from mmlocal.blocks.recompute import recompute_forward
 from mmlocal.blocks.step import Span, Trainer, current_step

@@ -7,8 +7,8 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from mmlocal.config.local_heads import is_classifier, merged
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.derive import is_classifier, merged
 
 __all__ = ['complete_term', 'derive_merge']
 

@@ -1,12 +1,17 @@
-"""Optimizer wrappers and hooks: local learning in mmengine's training loop."""
+"""Optimizer wrappers, hooks and loops: local learning in mmengine's training loop."""
 
-from mmlocal.engine.amp import BlockwiseAmpOptimWrapper
-from mmlocal.engine.blended_cosine import BlendedCosineLR
 from mmlocal.engine.distributed import FullyShardedStrategy, LocalDataParallel
-from mmlocal.engine.exact_resume import CountedSampler, ExactResumeHook, SeedSample
-from mmlocal.engine.hooks import MomentumHook, PlanHook, ProgressHook, SafeCheckpointHook
-from mmlocal.engine.loops import ResumableEpochLoop, ResumableIterLoop
-from mmlocal.engine.optim_wrapper import BlockwiseOptimWrapper
+from mmlocal.engine.hooks import MomentumHook, PeakMemoryHook, PlanHook, ProgressHook
+from mmlocal.engine.optimizers import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
+from mmlocal.engine.resume import (
+    CountedSampler,
+    ExactResumeHook,
+    ResumableEpochLoop,
+    ResumableIterLoop,
+    SafeCheckpointHook,
+    SeedSample,
+)
+from mmlocal.engine.schedulers import BlendedCosineLR
 
 __all__ = [
     'BlendedCosineLR',
@@ -17,6 +22,7 @@ __all__ = [
     'FullyShardedStrategy',
     'LocalDataParallel',
     'MomentumHook',
+    'PeakMemoryHook',
     'PlanHook',
     'ProgressHook',
     'ResumableEpochLoop',

@@ -3,9 +3,9 @@
 from mmlocal.planning.costs import Costs, count_costs
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
+from mmlocal.planning.measure import Measured, machine, measure
 from mmlocal.planning.picture import draw_live_bytes, phases
 from mmlocal.planning.plan import parse_bytes, plan
-from mmlocal.planning.side_by_side import Measured, measure
 from mmlocal.planning.training_step import TrainingStep, estimate
 from mmlocal.planning.variants import Variant, checkpointed, end_to_end, variants
 
@@ -21,6 +21,7 @@ __all__ = [
     'end_to_end',
     'estimate',
     'image_batch',
+    'machine',
     'measure',
     'parse_bytes',
     'phases',

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmlocal.config import find_backbone
-from mmlocal.engine.plan import find_local_backbone
+from mmlocal.engine.summary import find_local_backbone
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.training_step import TrainingStep, estimate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmlocal.datasets.generated import what_fits
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.generated_batches import what_fits
 
 __all__ = ['image_batch']
 

@@ -18,9 +18,9 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mmlocal.datasets.generated import generated_batch, what_fits
 from mmlocal.engine import MomentumHook
 from mmlocal.errors import ConfigError, reason
+from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
 
 __all__ = ['TrainingStep', 'estimate']

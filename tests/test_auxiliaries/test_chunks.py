@@ -6,10 +6,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmlocal.blocks import Batch, Place, Shape
-from mmlocal.blocks.place import Later
-from mmlocal.compat import import_hosts
-from mmlocal.datasets.generated import generated_batch
+from mmlocal.blocks.boundary_context import Later
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_hosts
+from mmlocal.hosts.generated_batches import generated_batch
 from mmlocal.memory import PeakMeter
 from mmlocal.registry import MODELS
 

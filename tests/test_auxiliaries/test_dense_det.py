@@ -6,8 +6,8 @@ import torch
 from mmlocal.auxiliaries import Auxiliary, DenseDetHead
 from mmlocal.auxiliaries.heads.dense_det import place_on_levels
 from mmlocal.blocks import Batch, Place, Shape
-from mmlocal.config.local_heads import derive_head
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.derive import derive_head
 
 HOST = dict(model=dict(roi_head=dict(bbox_head=dict(num_classes=7)), neck=dict(out_channels=32)))
 FCOS = dict(

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmlocal.compat import import_host
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_host
 from mmlocal.registry import MODELS
 
 

@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmlocal.cli import find_config
 from mmlocal.config import localize
-from mmlocal.config.cli import find_config
 from mmlocal.registry import MODELS
 
 MAN = dict(type='mmlocal.Auxiliary', bridge=dict(type='mmlocal.MomentumBridge', scaling=True))

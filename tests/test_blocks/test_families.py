@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmlocal.blocks import OUTPUTS, Probe
-from mmlocal.compat import import_host
+from mmlocal.hosts import import_host
 from mmlocal.registry import MODELS
 
 SR = dict(in_channels=3, out_channels=3, mid_channels=8, upscale_factor=2)

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config, utils
 
-from mmlocal.compat import name_installed_distributions
+from mmlocal.hosts import name_installed_distributions
 
 
 def test_a_config_of_mmseg_is_inherited(tmp_path, monkeypatch):

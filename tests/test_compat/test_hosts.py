@@ -6,8 +6,8 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from mmlocal.compat import hosts
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import hosts
 
 HOSTS = ('mmagic', 'mmyolo')
 
@@ -39,7 +39,7 @@ def test_only_what_a_config_asks_for_is_imported(config, expected, imported):
 def test_it_is_imported_and_leaves_no_trace(name):
     code = (
         'import sys, mmcv, numpy; before = mmcv.__version__, hasattr(numpy, "bool8")\n'
-        f'from mmlocal.compat import import_host; import_host({name!r})\n'
+        f'from mmlocal.hosts import import_host; import_host({name!r})\n'
         'assert (mmcv.__version__, hasattr(numpy, "bool8")) == before\n'
         'from mmengine.registry import MODELS\n'
         f'assert MODELS.get({dict(mmagic="mmagic.EDSRNet", mmyolo="mmyolo.YOLOv8CSPDarknet")[name]!r})\n'

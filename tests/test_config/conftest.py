@@ -12,10 +12,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmlocal.compat import import_hosts
-from mmlocal.config import validate
-from mmlocal.config.data import build_dataset
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_hosts
+from mmlocal.validation import validate
+from mmlocal.validation.data import build_dataset
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmlocal.config import exit_with_message, save_safely, trust_checkpoints
-from mmlocal.config.checkpoints import check_checkpoint, weights_only
+from mmlocal.cli import exit_with_message
+from mmlocal.config.complete import save_safely
+from mmlocal.engine.resume import trust_checkpoints
+from mmlocal.engine.resume.checkpoint_files import check_checkpoint, weights_only
 from mmlocal.errors import ConfigError
 
 TRUST = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'

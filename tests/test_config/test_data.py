@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmlocal.config.data import check_dataset, targets_of
 from mmlocal.errors import Faults
+from mmlocal.validation.data import check_dataset, targets_of
 
 PLACE = 'train_dataloader.dataset'
 NUM = 4

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmlocal.config import validate
+from mmlocal.validation import validate
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from mmlocal.auxiliaries.heads.dense_det import place_on_levels
+from mmlocal.cli import find_config
 from mmlocal.config import find_backbone, is_local, localize
-from mmlocal.config.cli import find_config
 from mmlocal.errors import ConfigError
 
 FASTER_RCNN = 'man/faster_rcnn_r18_man_mini-coco.py'

@@ -4,11 +4,11 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmlocal.compat import name_installed_distributions
+from mmlocal.cli import find_config
 from mmlocal.config import localize, make_local, method_names
-from mmlocal.config.cli import find_config
 from mmlocal.config.make_local import PRESETS, leaf_text
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import name_installed_distributions
 
 # One config a host, and what reaches the head.
 ZOO = {

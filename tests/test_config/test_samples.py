@@ -10,9 +10,9 @@ import torch
 from mmengine.dataset import Compose
 from torch._utils import ExceptionWrapper
 
-from mmlocal.config.data import DataError, check_dataset, targets_of
 from mmlocal.errors import ConfigError
 from mmlocal.registry import TRANSFORMS
+from mmlocal.validation.data import DataError, check_dataset, targets_of
 
 PLACE = 'train_dataloader.dataset'
 
@@ -112,7 +112,7 @@ def test_run_reads_three_samples(data, build, cut):
 
 
 def test_categories_of_a_large_file_are_read_only_where_some_are_missing(data, build, monkeypatch):
-    monkeypatch.setattr('mmlocal.config.data.categories._READ_TWICE_BYTES', 0)
+    monkeypatch.setattr('mmlocal.validation.data.categories._READ_TWICE_BYTES', 0)
     dataset = build(data)
     monkeypatch.setattr('mmengine.load', None)
     check_dataset(dataset, PLACE, targets_of(data))

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from torch import nn
 
-from mmlocal.config.kinds import kind_fault
-from mmlocal.config.signatures import signature_of
+from mmlocal.validation.signatures import signature_of
+from mmlocal.validation.value_types import kind_fault
 
 
 class Base:

@@ -9,9 +9,10 @@ from mmdet.models import ResNet
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmlocal.config import localize, validate
-from mmlocal.config.cli import find_config
+from mmlocal.cli import find_config
+from mmlocal.config import localize
 from mmlocal.registry import MODELS
+from mmlocal.validation import validate
 from tests.test_config.faults import AUXILIARY, FAULTS, PARTITION
 from tests.test_config.section_faults import SECTION_FAULTS
 

@@ -6,9 +6,9 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from skimage.transform import resize
 
-from mmlocal.compat import import_host
 from mmlocal.datasets import export_div2k, shipped_photos
 from mmlocal.datasets.div2k import SCALES
+from mmlocal.hosts import import_host
 
 
 @pytest.fixture(scope='module')

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmlocal.config import newest_checkpoint
-from mmlocal.engine.durable import write_durably
+from mmlocal.engine.resume import newest_checkpoint
+from mmlocal.engine.resume.durable import write_durably
 from mmlocal.errors import ConfigError
 from tests.test_engine.toy import die, end_of, forked, toy_runner
 

@@ -11,10 +11,10 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.runner import CheckpointLoader, ValLoop
 
-from mmlocal.config import newest_checkpoint
-from mmlocal.config.checkpoints import weights_only
 from mmlocal.engine import BlockwiseAmpOptimWrapper
-from mmlocal.engine.run_state import random_state, set_random_state
+from mmlocal.engine.resume import newest_checkpoint
+from mmlocal.engine.resume.checkpoint_files import weights_only
+from mmlocal.engine.resume.run_state import random_state, set_random_state
 from mmlocal.errors import ConfigError
 from tests.test_engine.toy import Toy, end_of, toy_runner
 
@@ -61,7 +61,7 @@ class TestNewest:
     @pytest.mark.parametrize('how', FAULTS)
     def test_what_cannot_be_resumed_is_named_and_passed_over(self, trained, how, monkeypatch):
         said = []
-        monkeypatch.setattr('mmlocal.config.checkpoints.print_log', lambda *args: said.append(args))
+        monkeypatch.setattr('mmlocal.engine.resume.checkpoint_files.print_log', lambda *args: said.append(args))
         spoil(trained / 'epoch_3.pth', how)
         assert newest_checkpoint(str(trained)) == f'{trained}/epoch_2.pth'
         ((warning, logger, level),) = said

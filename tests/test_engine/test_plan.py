@@ -13,7 +13,7 @@ from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, PlanHook
 from mmlocal.engine.hooks import plan as plan_hook
-from mmlocal.engine.plan import fingerprint, make_plan, plan_text
+from mmlocal.engine.summary import fingerprint, make_plan, plan_text
 from mmlocal.errors import ConfigError
 
 CUTS = ['layer1.1', 'layer3.0']

@@ -10,10 +10,10 @@ from mmengine.runner import set_random_seed
 from torch import nn
 from torch.optim import SGD
 
-from mmlocal.compat import name_installed_distributions
 from mmlocal.config import localize, make_local
-from mmlocal.datasets.generated import generated_batch, what_fits
 from mmlocal.engine import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
+from mmlocal.hosts import name_installed_distributions
+from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.memory import PeakMeter
 from mmlocal.registry import MODELS
 

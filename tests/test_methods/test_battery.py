@@ -108,7 +108,7 @@ def host(path):
 @pytest.fixture
 def make(generated_batch, monkeypatch):
     import mmlocal.models.cifar_resnet  # noqa: F401
-    from mmlocal.compat import import_hosts, name_installed_distributions
+    from mmlocal.hosts import import_hosts, name_installed_distributions
 
     monkeypatch.chdir(ROOT)
     name_installed_distributions()

@@ -82,7 +82,7 @@ def test_units_to_copy(refused, config, units, sentence):
 
 def test_patches_that_do_not_divide_the_map(config):
     import mmlocal.models.cifar_resnet  # noqa: F401
-    from mmlocal.config.data.loops import _check_image
+    from mmlocal.validation.data.loops import _check_image
 
     cfg = make_local(config(CLS), 'hpff', 4)
     cfg.model.backbone.auxiliary.cascade.patches = 3

@@ -10,14 +10,15 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 
 from mmlocal.blocks import LocalBackbone
-from mmlocal.compat import import_host
-from mmlocal.config import localize, validate
-from mmlocal.config.data.categories import check_categories
+from mmlocal.config import localize
 from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_host
 from mmlocal.models.gso_yolo import GlobalOptimizationModule, SteadyCaptureModule, gso_yolo_csp_darknet
 from mmlocal.planning import checkpointed
 from mmlocal.registry import MODELS
+from mmlocal.validation import validate
+from mmlocal.validation.data.categories import check_categories
 
 THIN = dict(deepen_factor=0.33, widen_factor=0.125)
 LAYERS = {'gom': GlobalOptimizationModule, 'scm': SteadyCaptureModule}

@@ -7,8 +7,8 @@ import pytest
 import sympy
 import torch
 
-from mmlocal.compat import import_host
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_host
 from mmlocal.models.gso_yolo import AIoULoss, aiou_loss
 from mmlocal.registry import MODELS
 

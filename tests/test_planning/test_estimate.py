@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmlocal.compat import import_hosts, name_installed_distributions
 from mmlocal.config import localize
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_hosts, name_installed_distributions
 from mmlocal.memory import fake_step
 from mmlocal.planning import TrainingStep, estimate
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 
-from mmlocal.compat import name_installed_distributions
-from mmlocal.config import localize, validate
+from mmlocal.config import localize
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import name_installed_distributions
 from mmlocal.planning import balanced_cuts, count_costs, end_to_end, estimate, image_batch, parse_bytes, plan, variants
+from mmlocal.validation import validate
 
 SHAPE, BATCH = (3, 32, 32), 16
 

@@ -1,7 +1,7 @@
 """Configs with replaced units go through the same comparisons as any others."""
 
-from mmlocal.compat import import_hosts
 from mmlocal.config import find_backbone, localize, make_local
+from mmlocal.hosts import import_hosts
 from mmlocal.planning import checkpointed, end_to_end, estimate
 
 LOCAL = 'replacement/resnet32_replacement-dgl_mini-digits.py'

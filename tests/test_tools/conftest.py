@@ -18,7 +18,9 @@ def import_tool(name):
     path = ROOT / 'tools' / f'{name}.py'
     spec = importlib.util.spec_from_file_location(f'tool_{path.stem}', path)
     tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)  # as of a script that is started
+        spec.loader.exec_module(tool)
     return tool
 
 
@@ -51,7 +53,7 @@ def call(monkeypatch, capsys):
 
 @pytest.fixture(scope='session')
 def tool():
-    """A tool as a module: `tool('demo').main()`."""
+    """A tool as a module: `tool('benchmarks/demo').main()`."""
     return import_tool
 
 

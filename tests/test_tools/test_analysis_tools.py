@@ -101,7 +101,7 @@ def test_alignment_does_not_see_rotation_and_scale(tool):
 
 def test_savings_agree_with_the_published_ones(tool):
     """InfoPro's K = 2 within a point, and ResNet-110 with K = 55 and MAN at least 80 % below end-to-end."""
-    count = tool('analysis_tools/count_savings')
+    count = tool('benchmarks/savings')
     cases = {(case.name, case.method, case.blocks): case for case in count.CASES}
 
     def saved(*key):
@@ -115,7 +115,7 @@ def test_savings_agree_with_the_published_ones(tool):
 
 def test_the_order_of_methods_is_told_as_it_is(tool, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    compare = tool('analysis_tools/compare_methods')
+    compare = tool('benchmarks/methods')
     found = {
         compare.Case('end-to-end'): ([10.0, 12.0], 100.0, 1.0),
         compare.Case('mlaan', 8): ([20.0, 30.0], 50.0, 3.0),

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from mmlocal.compat import name_installed_distributions
+from mmlocal.hosts import name_installed_distributions
 
 
 @pytest.fixture
 def compare(tool):
     name_installed_distributions()
-    return tool('analysis_tools/compare_gso_yolo')
+    return tool('benchmarks/gso_yolo')
 
 
 @pytest.mark.integration
@@ -43,6 +43,6 @@ def test_rows_of_the_ablation(compare, monkeypatch, tmp_path):
 
 
 def test_an_unknown_variant(call):
-    result = call('analysis_tools/compare_gso_yolo', '--variants', 'GAM')
+    result = call('benchmarks/gso_yolo', '--variants', 'GAM')
     assert result.code == 2
     assert "invalid choice: 'GAM'" in result.err

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def compare(monkeypatch, tool, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     monkeypatch.chdir(ROOT)
-    compare = tool('analysis_tools/compare_replacement')
+    compare = tool('benchmarks/replacement')
 
     def run(*args):
         monkeypatch.setattr(sys, 'argv', ['compare_replacement.py', *args, '--out', str(tmp_path / 'report.md')])

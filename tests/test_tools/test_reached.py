@@ -18,7 +18,7 @@ HELD = ('ResNet-50, DGL', 'Faster R-CNN R50-FPN, MAN++, stage 1 frozen', 'EDSR-b
 def test_ratio_is_kept(tool, title, monkeypatch):
     monkeypatch.chdir(ROOT)
     reached = REACHED[title]
-    (row,) = [row for row in tool('bench_memory').ROWS if row.title == title]
+    (row,) = [row for row in tool('benchmarks/memory').ROWS if row.title == title]
     # The cuts that were planned then.
     row.options = {key: value for key, value in row.options.items() if not key.endswith('.partition')}
     cfg = row.load()

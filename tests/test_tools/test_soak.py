@@ -9,7 +9,7 @@ KILLS = 8
 @pytest.fixture
 def soak(tool, make_mini):
     """The tool, and the settings of a run of three epochs of two batches."""
-    root, tool = make_mini('digits', 16), tool('soak')
+    root, tool = make_mini('digits', 16), tool('benchmarks/soak')
     tool.import_everything()
     return tool, tool.options(3, 2, root)
 

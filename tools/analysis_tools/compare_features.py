@@ -17,7 +17,7 @@ import torch
 from matplotlib import pyplot as plt
 from unit_features import load, out_folder, pooled
 
-from mmlocal.config import add_config_arguments, exit_with_message, read_config
+from mmlocal.cli import add_config_arguments, exit_with_message, read_config
 
 
 def parse_args():

@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.config import add_config_arguments, exit_with_message, read_config, validate
+from mmlocal.cli import add_config_arguments, exit_with_message, prepare, read_config
 from mmlocal.errors import ConfigError
 
 ZOOM = 48
@@ -118,7 +118,7 @@ def main():
     if 'generator' not in cfg.model:
         raise ConfigError('model.generator is missing: only restoration models of mmagic can be compared')
     cfg.load_from, cfg.resume = args.checkpoint, False
-    cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
+    cfg = prepare(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
     runner = Runner.from_cfg(cfg)
     runner.load_or_resume()
     loader, metrics = first_test_set(runner.test_loop)

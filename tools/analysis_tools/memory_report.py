@@ -16,7 +16,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.config import add_config_arguments, exit_with_message, find_backbone, load_config, method_names
+from mmlocal.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.config import find_backbone, method_names
 from mmlocal.errors import ConfigError
 from mmlocal.planning import TrainingStep, count_costs, draw_live_bytes, estimate, image_batch, variants
 

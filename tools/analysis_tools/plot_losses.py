@@ -15,7 +15,7 @@ import matplotlib
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
-from mmlocal.config import exit_with_message
+from mmlocal.cli import exit_with_message
 from mmlocal.errors import ConfigError
 
 

@@ -7,13 +7,13 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmlocal.blocks import LocalBackbone, find_units, separate
-from mmlocal.config import validate
+from mmlocal.cli import prepare
 from mmlocal.errors import ConfigError
 
 
 def load(cfg, checkpoint, work_dir):
     """A runner whose model has the checkpoint's weights, in evaluation mode."""
-    cfg = validate(cfg, splits=['test'], checkpoint=('checkpoint', str(checkpoint)))
+    cfg = prepare(cfg, splits=['test'], checkpoint=('checkpoint', str(checkpoint)))
     cfg.work_dir, cfg.load_from = str(work_dir), str(checkpoint)
     cfg.launcher = 'none'
     cfg.visualizer = dict(type='Visualizer')

@@ -12,8 +12,9 @@ from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.config import add_config_arguments, exit_with_message, read_config
-from mmlocal.config.data import (
+from mmlocal.cli import add_config_arguments, exit_with_message, read_config
+from mmlocal.errors import ConfigError, Faults
+from mmlocal.validation.data import (
     build_dataset,
     categories_of,
     check_dataset,
@@ -23,8 +24,7 @@ from mmlocal.config.data import (
     shown,
     targets_of,
 )
-from mmlocal.config.files import check_datasets, loaders_of
-from mmlocal.errors import ConfigError, Faults
+from mmlocal.validation.data.files import check_datasets, loaders_of
 
 SPLITS = ('train', 'val', 'test')
 

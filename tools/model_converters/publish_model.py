@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
-from mmlocal.config import check_checkpoint, exit_with_message
+from mmlocal.cli import exit_with_message
+from mmlocal.engine.resume import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 
 # Parts of a model that its stock network lacks.

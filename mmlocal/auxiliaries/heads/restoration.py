@@ -12,7 +12,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmlocal.auxiliaries.cut import cut
+from mmlocal.auxiliaries.pieces import cut
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 

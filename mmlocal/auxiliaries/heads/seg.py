@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmlocal.auxiliaries.cut import cut
+from mmlocal.auxiliaries.pieces import cut
 from mmlocal.registry import MODELS
 
 __all__ = ['SegHead']

@@ -1,8 +1,8 @@
 """Hooks of local learning."""
 
-from mmlocal.engine.hooks.checkpoint import SafeCheckpointHook
 from mmlocal.engine.hooks.momentum import MomentumHook
-from mmlocal.engine.hooks.plan import PlanHook
+from mmlocal.engine.hooks.peak_memory import PeakMemoryHook
 from mmlocal.engine.hooks.progress import ProgressHook
+from mmlocal.engine.hooks.summary import PlanHook
 
-__all__ = ['MomentumHook', 'PlanHook', 'ProgressHook', 'SafeCheckpointHook']
+__all__ = ['MomentumHook', 'PeakMemoryHook', 'PlanHook', 'ProgressHook']

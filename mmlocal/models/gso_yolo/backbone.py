@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from mmlocal.compat import import_host
 from mmlocal.errors import ConfigError, nearest
+from mmlocal.hosts import import_host
 from mmlocal.models.gso_yolo.global_optimization import GlobalOptimizationModule
 from mmlocal.models.gso_yolo.steady_capture import SteadyCaptureModule
 from mmlocal.registry import MODELS

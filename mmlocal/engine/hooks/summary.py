@@ -1,0 +1,125 @@
+"""Showing the plan, and keeping checkpoints of another plan out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
+
+from mmlocal.blocks.compiled import compile_report
+from mmlocal.engine.distributed import LocalDataParallel
+from mmlocal.engine.optimizers.optim_wrapper import BlockwiseOptimWrapper
+from mmlocal.engine.summary import find_local_backbone, fingerprint, plan_text
+from mmlocal.errors import ConfigError
+from mmlocal.models.replacement import replaced_units
+from mmlocal.registry import HOOKS
+
+__all__ = ['PlanHook']
+
+PLAN_KEY = 'local_plan'
+
+
+@HOOKS.register_module()
+class PlanHook(Hook):
+    """Logs the plan at start, writes it into checkpoints, and compares it on resume.
+
+    Raises:
+        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, or the model's
+            wrapper would not average their gradients; on resume, if the checkpoint was trained by another
+            plan: optimizer state is restored by position and would go to the wrong parameters.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Log the plan."""
+        self._is_reported = False
+        backbone = find_local_backbone(_inner(runner))
+        if backbone is None:
+            return
+        if not isinstance(runner.optim_wrapper, BlockwiseOptimWrapper):
+            raise ConfigError(
+                f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
+                "end: use 'mmlocal.BlockwiseOptimWrapper'"
+            )
+        policy = runner.optim_wrapper.step_policy(backbone.isolated)
+        if isinstance(runner.model, FSDPModule):
+            # Nothing is measured in a model that no process has the whole of.
+            runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(backbone)]))
+            return
+        if get_world_size() > 1:
+            _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not backbone.isolated)
+        runner.logger.info(plan_text(backbone, policy, _inner(runner)))
+
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        """Log what was compiled, once it was."""
+        backbone = None if self._is_reported else find_local_backbone(_inner(runner))
+        self._is_reported = True
+        if backbone is not None and backbone.compiled:
+            runner.logger.info(compile_report(backbone.compiled))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the plan with the weights."""
+        plan = plan_of(runner)
+        if plan:
+            checkpoint[PLAN_KEY] = plan
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Refuse to resume another plan; of weights alone, take what the stock network has."""
+        mine, other = plan_of(runner), checkpoint.get(PLAN_KEY)
+        if not mine or other == mine:
+            return
+        if runner._resume:
+            raise ConfigError(_difference(mine, other))
+        for states in (checkpoint.get('state_dict', {}), checkpoint.get('ema_state_dict', {})):
+            for key in [key for key in states if '.auxiliaries.' in key or '.replacement.' in key]:
+                del states[key]
+
+
+def plan_of(runner: Runner) -> list[str]:
+    """What must be the same for a checkpoint to be resumed: a line a block, and one a replaced unit."""
+    backbone = find_local_backbone(_inner(runner))
+    lines = fingerprint(backbone) if backbone is not None else []
+    return lines + [unit.description for unit in replaced_units(_inner(runner))]
+
+
+def _inner(runner: Runner) -> Any:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _refuse_wrapper(model: Any, averaged_here: bool) -> None:
+    """Wrappers that would leave gradients unaveraged, or average them wrong, without a word."""
+    name = type(model).__name__
+    if isinstance(model, LocalDataParallel):
+        return
+    if not isinstance(model, DistributedDataParallel):
+        raise ConfigError(
+            f'model_wrapper_cfg.type = {name!r} does not average the gradients of blocks: use '
+            "'mmlocal.LocalDataParallel' or 'MMDistributedDataParallel'"
+        )
+    if model.static_graph:
+        raise ConfigError(
+            'model_wrapper_cfg.static_graph = True: from the second iteration on the gradients of blocks are not '
+            'averaged; leave it out'
+        )
+    if not model.find_unused_parameters and not averaged_here:
+        raise ConfigError(
+            f'model_wrapper_cfg: {name} with find_unused_parameters = False does not average the gradients of blocks '
+            "in the first iteration: set it to True, or use 'mmlocal.LocalDataParallel'"
+        )
+
+
+def _difference(mine: list[str], other: list[str] | None) -> str:
+    if other is None:
+        return 'resume: the checkpoint was not trained by local learning; to start from its weights use load_from'
+    listed = ['\n    '.join(plan) for plan in (other, mine)]
+    return (
+        'resume: the checkpoint was trained by another plan, so its optimizer state does not fit.\n'
+        f'  checkpoint:\n    {listed[0]}\n  config:\n    {listed[1]}\n'
+        '  To start from its weights alone, use load_from'
+    )

@@ -1,0 +1,209 @@
+"""Checkpoints that cannot be lost, and what a resumed run has to be told."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.dist import all_gather_object, get_rank, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mmlocal.engine.hooks.summary import PLAN_KEY, plan_of
+from mmlocal.engine.resume.checkpoint_files import newest_checkpoint
+from mmlocal.engine.resume.durable import DURABLE, remove_unfinished, write_durably
+from mmlocal.engine.resume.run_state import (
+    data_position,
+    differences,
+    ends,
+    random_state,
+    schedule_text,
+    set_random_state,
+    versions,
+)
+from mmlocal.errors import ConfigError
+from mmlocal.registry import HOOKS
+
+__all__ = ['SafeCheckpointHook']
+
+_KEY = 'run_state'
+_REPLACED = 'best_before'
+_LENGTHS = {'max_epochs': 'epochs', 'max_iters': 'iterations'}
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """`CheckpointHook` that leaves a good checkpoint whenever it is killed; arguments are the same.
+
+    A checkpoint is written beside, flushed and renamed; then `last_checkpoint` is moved in the same way;
+    and what is no longer kept is deleted last. The stock hook deletes first and writes in place. In a
+    checkpoint are further the random states of all processes, the position in the data, and versions.
+
+    Note:
+        All processes call `_save_checkpoint_with_step`, as random states are gathered there. The numbers
+        of the checkpoints that are kept are in the checkpoint with the one that is deleted after it: a run
+        that was killed in between deletes it when it goes on.
+
+    Raises:
+        ConfigError: if a checkpoint cannot be written, with the cause and the last one that stands; on
+            resume, from a checkpoint without optimizer state, or if none in the work directory is whole.
+    """
+
+    backend_args: dict[str, Any] | None
+    file_backend: Any
+    keep_ckpt_ids: deque[int]
+    _random_states: list[dict[str, Any]] | None = None
+    _resumed: dict[str, Any] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Choose the newest whole checkpoint where the latest is to be resumed."""
+        if runner._resume and runner._load_from is None:
+            runner._load_from = newest_checkpoint(runner.work_dir)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Remember what `before_train` is to restore and to tell."""
+        if not runner._resume:
+            return
+        if 'optimizer' not in checkpoint:
+            raise ConfigError('resume: the checkpoint holds no optimizer state; start from its weights with load_from')
+        if PLAN_KEY in checkpoint and not plan_of(runner):
+            plan = '\n    '.join(checkpoint[PLAN_KEY])
+            raise ConfigError(
+                'resume: the checkpoint was trained by local learning, so its optimizer state does not fit.\n'
+                f'  checkpoint:\n    {plan}\n  config:\n    end to end\n'
+                '  To start from its weights alone, use load_from'
+            )
+        info = checkpoint.get('message_hub', {}).get('runtime_info', {})
+        lengths = {name: info[name] for name in _LENGTHS if name in info}
+        self._resumed = {'lengths': lengths, 'ends': ends(runner), **checkpoint.get(_KEY, {})}
+
+    def before_train(self, runner: Runner) -> None:
+        """Write through the durable backend, and tell what a resumed run does not have as it was."""
+        local = '://' not in str(self.out_dir or runner.work_dir)
+        if local and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend=DURABLE)
+        super().before_train(runner)
+        if local and is_main_process():
+            remove_unfinished(self.out_dir)
+            remove_unfinished(runner.work_dir)
+        if self.max_keep_ckpts > 0:
+            # One more than are kept, between writing and deleting.
+            self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
+        self._files = self.file_backend
+        self._delete_replaced(runner.message_hub.runtime_info.get(_REPLACED, ()))
+        if self._resumed is not None:
+            self._go_on(runner, self._resumed)
+            self._resumed = None
+
+    def _go_on(self, runner: Runner, resumed: dict[str, Any]) -> None:
+        changed = differences(resumed.get('versions', {}), versions())
+        if changed:
+            runner.logger.warning(f'resume: {"; ".join(changed)}: results may differ in their last digits')
+        old = resumed.get('data', {})
+        moved = differences(old, data_position(runner, 0, 0), ('samples', 'batch_size', 'processes'))
+        if moved:
+            runner.logger.warning(f'resume: {"; ".join(moved)}: the order of the data is not that of the first run')
+        name = 'max_epochs' if runner.train_loop.max_epochs > 1 else 'max_iters'
+        before, now = resumed['lengths'].get(name), getattr(runner, name)
+        if before is not None and before != now:
+            runner.logger.warning(schedule_text(runner, before, now, _LENGTHS[name], resumed['ends']))
+        states = resumed.get('random_states') or []
+        if get_rank() < len(states):
+            set_random_state(states[get_rank()])
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Put in what a run needs to go on; a best checkpoint, of weights alone, has no use for random states."""
+        meta = checkpoint['meta']
+        checkpoint[_KEY] = {
+            'versions': versions(),
+            'data': data_position(runner, meta['epoch'], meta['iter']),
+            'random_states': self._random_states,
+        }
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Write, move `last_checkpoint`, delete: each when what comes before is on the disk."""
+        kept = self.keep_ckpt_ids if self.max_keep_ckpts > 0 else deque()
+        if self.max_keep_ckpts > 0 and step not in kept:
+            kept.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids', list(kept))
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._random_states = all_gather_object(random_state())
+        with self._explained(runner, self.last_ckpt):
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                write_durably(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt.encode())
+        self._random_states = None
+        while len(kept) > self.max_keep_ckpts > 0:
+            self._delete(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(kept.popleft())))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """As the stock hook, but what was the best before is deleted when the new one and its record are written."""
+        before = self._best()
+        runner.message_hub.update_info(_REPLACED, sorted(before))
+        self.file_backend = _Keeping(self._files)
+        try:
+            with self._explained(runner, 'of the best'):
+                super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = self._files
+        self._delete_replaced(before)
+
+    def _delete_replaced(self, before: Iterable[str]) -> None:
+        for path in set(before) - self._best():
+            self._delete(path)
+
+    def _best(self) -> set[str]:
+        """Paths of the best checkpoints so far."""
+        several = getattr(self, 'best_ckpt_path_dict', {})
+        return {path for path in [getattr(self, 'best_ckpt_path', None), *several.values()] if path}
+
+    def _delete(self, path: str) -> None:
+        if is_main_process():
+            if self._files.isfile(path):
+                self._files.remove(path)
+            elif self._files.isdir(path):  # of a strategy that saves in parts
+                self._files.rmtree(path)
+
+    @contextmanager
+    def _explained(self, runner: Runner, path: str) -> Iterator[None]:
+        """Tell what could not be written, why, and what there is to go on from."""
+        try:
+            yield
+        except OSError as error:
+            last = os.path.join(runner.work_dir, 'last_checkpoint')
+            stands = 'There is none before it'
+            if os.path.exists(last):
+                with open(last, encoding='utf-8') as file:
+                    stands = f'{file.read().strip()!r} stands: --resume goes on from it'
+            raise ConfigError(f'checkpoint {path} cannot be written: {error.strerror or error}. {stands}') from error
+
+
+class _Keeping:
+    """A file backend that is asked to remove files and does not, as it is too early."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def isfile(self, path: str) -> bool:
+        return False
+
+    def isdir(self, path: str) -> bool:
+        return False

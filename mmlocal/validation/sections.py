@@ -1,0 +1,287 @@
+"""Every section of a config, each held against who reads it: the runner, and the components that it builds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from mmengine import registry as kinds
+from mmengine.dist import init_dist
+from mmengine.registry import Registry
+from mmengine.runner import Runner, set_random_seed
+from torch.distributed import init_process_group
+from torch.utils.data import DataLoader
+
+from mmlocal.errors import ConfigError, Faults, nearest, similar
+from mmlocal.validation.data.files import loaders_of
+from mmlocal.validation.host_components import check_host_component, has_type
+from mmlocal.validation.optimizers import check_scheduler
+from mmlocal.validation.own_components import check_arguments, shown
+
+__all__ = ['READ_BESIDE_THE_RUNNER', 'check_forms', 'check_keys', 'check_scope', 'check_sections']
+
+# Keys of a config beside those of the runner that somebody reads.
+READ_BESIDE_THE_RUNNER = (
+    'auto_scale_lr',
+    'compile',
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'strategy',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
+_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
+_ENVIRONMENT = {'cudnn_benchmark': None, 'mp_cfg': ('mp_start_method', 'opencv_num_threads')}
+_ENVIRONMENT |= {'dist_cfg': None, 'resource_limit': None, 'dynamo_cache_size_limit': None}
+_LEVELS = ('NOTSET', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL', 'WARN')
+_FORMS: dict[Any, str] = {
+    dict: 'a dict',
+    (dict, list, tuple): 'a dict or a list',
+    (list, tuple): 'a list',
+    str: 'a text',
+    bool: 'True or False',
+}
+_SECTIONS: dict[Any, Sequence[str]] = {
+    dict: ('model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'default_hooks', 'env_cfg', 'randomness'),
+    (dict, list, tuple): [
+        *('train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator'),
+        'param_scheduler',
+    ],
+    (list, tuple): ('custom_hooks',),
+    str: ('load_from', 'work_dir', 'default_scope', 'launcher', 'experiment_name'),
+    bool: ('resume',),
+}
+# Taken where the config names none.
+_PREPROCESSORS = {'mmpretrain': 'ClsDataPreprocessor'}
+_HOSTS = ('mmdet', 'mmengine', 'mmagic', 'mmpretrain', 'mmseg', 'mmyolo')
+_LOOPS = {'train': 'EpochBasedTrainLoop', 'val': 'ValLoop', 'test': 'TestLoop'}
+
+
+def check_forms(cfg: Mapping[str, Any]) -> None:
+    """Look whether each section is what a runner can look into: a dict, a list, a text.
+
+    Raises:
+        ConfigError: with each that is not.
+    """
+    faults = [
+        f'{key} = {cfg[key]!r} is not {_FORMS[kind]}'
+        for kind, keys in _SECTIONS.items()
+        for key in keys
+        if cfg.get(key) is not None and not isinstance(cfg[key], kind)
+    ]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def check_scope(cfg: Mapping[str, Any]) -> None:
+    """Look whether the package is there that types without a prefix belong to.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    scope = cfg.get('default_scope')
+    if isinstance(scope, str) and scope and find_spec(scope.partition('.')[0]) is None:
+        raise ConfigError(f'default_scope = {scope!r} is not a package that is installed.{nearest(scope, _HOSTS)}')
+
+
+def check_keys(cfg: Mapping[str, Any]) -> None:
+    """Look for keys that are nearly one of those that a runner reads: nobody reads them.
+
+    Raises:
+        ConfigError: with each of them.
+    """
+    of_runner = [name for name in inspect.signature(Runner).parameters if name != 'self']
+    faults = []
+    for key in cfg:
+        known = key in of_runner or key in READ_BESIDE_THE_RUNNER
+        meant = '' if known else similar(key, of_runner, 0.9)
+        if meant:
+            faults.append(f'{key}{shown(cfg[key])} is read by nobody. Did you mean {meant!r}?')
+    if faults:
+        raise ConfigError(*faults)
+
+
+def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
+    """Look at every component that a run of `splits` builds, but the local backbone and the optimizer.
+
+    Args:
+        cfg: the config, in the scope of its host.
+        splits: `train`, `val`, `test`.
+
+    Raises:
+        ConfigError: with every unknown type and argument, and every value of the wrong kind.
+    """
+    faults, splits = Faults(), tuple(splits)
+    with faults.under('model'):
+        _check_one(cfg.get('model'), kinds.MODELS)
+    with faults.under('data_preprocessor'):
+        _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
+    for split in splits:
+        for place, loader in loaders_of(cfg, split):
+            with faults.under(place):
+                _check_loader(loader)
+        with faults.under(f'{split}_cfg'):
+            _check_loop(cfg.get(f'{split}_cfg'), split)
+        with faults.under(f'{split}_evaluator'):
+            _check_evaluator(cfg.get(f'{split}_evaluator'))
+    if 'train' in splits:
+        with faults.under('param_scheduler'):
+            _check_each(cfg.get('param_scheduler'), check_scheduler)
+        with faults.under('model_wrapper_cfg'):
+            _check_one(cfg.get('model_wrapper_cfg'), kinds.MODEL_WRAPPERS)
+    _check_surroundings(cfg, faults)
+    faults.report()
+
+
+def _check_surroundings(cfg: Mapping[str, Any], faults: Faults) -> None:
+    """Hooks, logs, pictures and the process."""
+    with faults.under('default_hooks'):
+        _check_default_hooks(cfg.get('default_hooks'))
+    with faults.under('custom_hooks'):
+        _check_each(cfg.get('custom_hooks'), _check_hook)
+    for place, registry, default in (
+        ('visualizer', kinds.VISUALIZERS, 'Visualizer'),
+        ('log_processor', kinds.LOG_PROCESSORS, 'LogProcessor'),
+    ):
+        with faults.under(place):
+            _check_one(cfg.get(place), registry, default)
+    with faults.under('randomness'):
+        _check_call(cfg.get('randomness'), set_random_seed)
+    with faults.under('auto_scale_lr'):
+        _check_names(cfg.get('auto_scale_lr'), ['enable', 'base_batch_size'], 'auto_scale_lr')
+    with faults.under('env_cfg'):
+        _check_environment(cfg.get('env_cfg'))
+    level = cfg.get('log_level')
+    if isinstance(level, str) and level.upper() not in _LEVELS:
+        faults.found.append(f'log_level = {level!r} is not one of {", ".join(_LEVELS[:6])}.{nearest(level, _LEVELS)}')
+
+
+def _check_one(config: Any, registry: Registry, default: str | None = None) -> None:
+    """A component that may be left out, or be one that is built."""
+    if not isinstance(config, (Mapping, type(None))):
+        return
+    if config is not None:
+        check_host_component({'type': default, **config} if default else config, registry)
+
+
+def _check_each(configs: Any, check: Callable[[Any], None]) -> None:
+    faults = Faults()
+    if isinstance(configs, Mapping):
+        check(configs)
+    elif isinstance(configs, (list, tuple)):
+        for i, config in enumerate(configs):
+            with faults.under(f'[{i}]'):
+                check(config)
+    elif configs is not None:
+        raise ConfigError(f' = {configs!r} is neither a component, dict(type=...), nor a list of them')
+    faults.report()
+
+
+def _check_names(config: Any, names: Sequence[str], reader: str) -> None:
+    """A dict whose reader knows its keys."""
+    if config is None:
+        return
+    if not isinstance(config, Mapping):
+        raise ConfigError(f' = {config!r} is not a dict: dict({names[0]}=...)')
+    listed = f' Keys: {", ".join(names)}'
+    unknown = [name for name in config if name not in names]
+    faults = [
+        f'{name}{shown(config[name])} is not read by {reader}.{nearest(name, names) or listed}' for name in unknown
+    ]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _check_call(config: Any, *functions: Callable[..., Any]) -> None:
+    """A dict whose entries are given to a function, or to another one behind it."""
+    if config is None:
+        return
+    if not isinstance(config, Mapping):
+        raise ConfigError(f' = {config!r} is not a dict')
+    check_arguments(dict(config), functions, functions[0].__name__)
+
+
+def _check_environment(config: Any) -> None:
+    faults = Faults()
+    with faults.under():
+        _check_names(config, list(_ENVIRONMENT), 'env_cfg')
+    inner = config.get('mp_cfg') if isinstance(config, Mapping) else None
+    if isinstance(config, Mapping):
+        with faults.under('dist_cfg'):
+            _check_call(config.get('dist_cfg'), init_dist, init_process_group)
+    with faults.under('mp_cfg'):
+        _check_names(inner, _ENVIRONMENT['mp_cfg'] or (), 'mp_cfg')
+    faults.report()
+
+
+def _check_loader(config: Mapping[str, Any]) -> None:
+    """A data loader: what the runner takes out of it, and torch's arguments."""
+    faults = Faults()
+    own = {'num_batch_per_epoch': 1, 'disable_subprocess_warning': True}
+    with faults.under():
+        arguments = {name: value for name, value in config.items() if name not in own}
+        check_arguments(arguments, [DataLoader], 'a data loader')
+    for name, least in (('batch_size', 1), ('num_workers', 0)):
+        value = config.get(name)
+        if isinstance(value, int) and value < least:
+            faults.found.append(f'{name} = {value} is below {least}')
+    faults.found += [f'{name} is missing' for name in ('dataset', 'sampler') if name not in config]
+    for name, registry in (
+        ('dataset', kinds.DATASETS),
+        ('sampler', kinds.DATA_SAMPLERS),
+        ('batch_sampler', kinds.DATA_SAMPLERS),
+        ('collate_fn', kinds.FUNCTIONS),
+        ('worker_init_fn', kinds.FUNCTIONS),
+    ):
+        with faults.under(name):
+            _check_one(config.get(name), registry)
+    faults.report()
+
+
+def _check_loop(config: Any, split: str) -> None:
+    if not isinstance(config, Mapping):
+        return
+    config, by_epoch = dict(config), config.get('by_epoch', True)
+    if 'type' not in config:
+        config.pop('by_epoch', None)
+        config['type'] = 'IterBasedTrainLoop' if split == 'train' and not by_epoch else _LOOPS[split]
+    check_host_component(config, kinds.LOOPS)
+    for name in ('max_epochs', 'max_iters', 'val_interval'):
+        value = config.get(name)
+        if isinstance(value, int) and value < 1:
+            raise ConfigError(f'{name} = {value} is below 1')
+
+
+def _check_evaluator(config: Any) -> None:
+    def check(one: Any) -> None:
+        if isinstance(one, Mapping) and ('type' not in one or has_type(one, kinds.EVALUATOR)):
+            check_host_component({'type': 'Evaluator', **one}, kinds.EVALUATOR)
+        else:
+            _check_one(one, kinds.METRICS)
+
+    _check_each(config, check)
+
+
+def _check_hook(config: Any) -> None:
+    if isinstance(config, Mapping):
+        config = {name: value for name, value in config.items() if name != 'priority'}
+    elif not isinstance(config, str) and config is not None and hasattr(config, 'before_run'):
+        return
+    check_host_component(config, kinds.HOOKS)
+
+
+def _check_default_hooks(config: Any) -> None:
+    """Hooks by name; a name that is new and has no type is a slip for a known one."""
+    faults, listed = Faults(), f' Known: {", ".join(_HOOKS)}'
+    for name, hook in config.items() if isinstance(config, Mapping) else ():
+        if isinstance(hook, Mapping) and 'type' not in hook and name not in _HOOKS:
+            faults.found.append(f'{name}{shown(hook)} is no default hook.{nearest(name, _HOOKS) or listed}')
+        elif hook is not None:
+            with faults.under(name):
+                _check_hook(hook)
+    faults.report()
