@@ -69,7 +69,7 @@ class Auxiliary(BaseModule):
         faults = Faults()
         if head is None:
             faults.found.append(
-                'head is missing, and it was not derived: pass the config through mmlocal.config.complete'
+                'head is missing, and it was not derived: pass the config through mmlocal.config.localize'
             )
         with faults.under('bridge'):
             self.bridge = MODELS.build(dict(bridge or _IDENTITY), default_args=dict(place=place))

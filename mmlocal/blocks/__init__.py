@@ -7,7 +7,7 @@ from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
-from mmlocal.blocks.units import Chain, Unit, find_units, separate, span
+from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
 
 __all__ = [
     'OUTPUTS',
@@ -31,5 +31,6 @@ __all__ = [
     'separate',
     'span',
     'stage',
+    'stage_of',
     'statistics_kept',
 ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmlocal.errors import ConfigError, nearest
 from mmlocal.registry import UNIT_FINDERS
 
-__all__ = ['Chain', 'Unit', 'find_units', 'separate', 'span']
+__all__ = ['Chain', 'Unit', 'find_units', 'separate', 'span', 'stage_of']
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Unit:
 
     @property
     def stage(self) -> str:
-        """The name without its last number: `layer2` of `layer2.3`, `stages.1` of `stages.1.0`."""
-        return self.name.rpartition('.')[0] or self.name
+        """The part of the network that the unit belongs to."""
+        return stage_of(self.name)
 
     @property
     def end(self) -> str:
@@ -83,6 +83,16 @@ def separate(output: Any, further: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any
     if isinstance(output, (tuple, list)) and output:
         return output[0], tuple(output[1:])
     return output, further
+
+
+def stage_of(name: str) -> str:
+    """The stage of a unit, by its name: the name without its last part, or all of a name that has one part.
+
+    Example:
+        >>> stage_of('stages.1.0'), stage_of('layer2.3'), stage_of('stem')
+        ('stages.1', 'layer2', 'stem')
+    """
+    return name.rpartition('.')[0] or name
 
 
 def span(units: Sequence[Unit]) -> str:

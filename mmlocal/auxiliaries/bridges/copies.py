@@ -8,21 +8,20 @@ from typing import Any
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleList
 from torch import Tensor, nn
 
+from mmlocal.auxiliaries.bridges.bridge import Bridge, Outputs
 from mmlocal.auxiliaries.bridges.choices import choose
-from mmlocal.blocks import Chain, Later, Place, Shape, separate
+from mmlocal.blocks import Chain, Later, Place, Shape, separate, stage_of
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
 __all__ = ['CopyBridge']
 
-Outputs = list[tuple[Tensor, tuple[Any, ...]]]
-
 
 @MODELS.register_module()
-class CopyBridge(BaseModule):
+class CopyBridge(Bridge):
     """Trainable copies of units behind the block, one after the other.
 
     AugLocal's sampled units (arXiv 2402.17318), FBA's simple local module (arXiv 2406.00446), by `units`.
@@ -43,8 +42,8 @@ class CopyBridge(BaseModule):
 
     def __init__(self, place: Place, units: Mapping[str, Any] | Sequence[str] = {'type': 'Next'}) -> None:
         super().__init__()
-        chosen, self.shapes, adapters = _fit(choose(units, place), place)
-        self.shape = self.shapes[-1]
+        chosen, self._shapes, adapters = _fit(choose(units, place), place)
+        self.shape = self._shapes[-1]
         self.adapters = ModuleList(adapters)
         # In a tuple, so that sources are not registered as parts of their copies.
         self._sources = tuple(self._grouped([unit.module for unit in chosen]))
@@ -52,6 +51,11 @@ class CopyBridge(BaseModule):
         self.register_buffer('started', torch.tensor(False))
         self.names = [unit.name for unit in chosen]
         self.description = f'copy of {", ".join(self.names)}'
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The block's own shape, and that of each copy's output."""
+        return self._shapes
 
     def _grouped(self, modules: list[nn.Module]) -> list[nn.Module]:
         """The modules that are copied each as one."""
@@ -101,7 +105,7 @@ def _fit(chosen: Sequence[Later], place: Place) -> tuple[list[Later], list[Shape
     fitting, shapes, adapters = [], [place.shape], []
     for wanted in chosen:
         here = shapes[-1]
-        stage = [unit for unit in place.later if _stage(unit) == _stage(wanted)]
+        stage = [unit for unit in place.later if stage_of(unit.name) == stage_of(wanted.name)]
         fits = next((unit for unit in [wanted, *stage] if _takes(inputs[unit.name], here)), None)
         unit = fits or wanted
         given = inputs[unit.name]
@@ -139,10 +143,6 @@ def _adapter(given: Shape, wanted: Shape, unit: Later, place: Place) -> nn.Modul
     norm = dict(type='BN')
     adapter: nn.Module = ConvModule(given.channels, wanted.channels, 1, stride=stride, norm_cfg=norm, bias=False)
     return adapter
-
-
-def _stage(unit: Later) -> str:
-    return unit.name.rpartition('.')[0]
 
 
 def chained(modules: Sequence[nn.Module]) -> nn.Module:

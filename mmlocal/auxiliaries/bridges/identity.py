@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from mmlocal.auxiliaries.bridges.bridge import Bridge
 from mmlocal.blocks import Place
 from mmlocal.registry import MODELS
 
@@ -13,7 +14,7 @@ __all__ = ['IdentityBridge']
 
 
 @MODELS.register_module()
-class IdentityBridge(nn.Module):
+class IdentityBridge(Bridge):
     """The block's output as it is (greedy learning, DGL, InfoPro).
 
     Args:
@@ -25,11 +26,6 @@ class IdentityBridge(nn.Module):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.shape = place.shape
-        self.shapes = [place.shape]
-
-    def outputs(self, feature: Tensor, *further: Any) -> list[tuple[Tensor, tuple[Any, ...]]]:
-        """`feature` with what goes along, as the only entry."""
-        return [(feature, further)]
 
     def forward(self, feature: Tensor, *_further: Any) -> Tensor:
         """Return `feature`."""

@@ -60,7 +60,7 @@ class MomentumBridge(CopyBridge):
         if self._whole:
             if any(not isinstance(adapter, nn.Identity) for adapter in self.adapters):
                 raise ConfigError("twin = 'all': the units do not run one after the other")
-            self.adapters, self.shapes = self.adapters[:1], [self.shapes[0], self.shape]
+            self.adapters, self._shapes = self.adapters[:1], [self._shapes[0], self.shape]
         self.ema = MomentumCopy(self._sources[0], momentum)
         self.scale = nn.Parameter(torch.ones(())) if scaling else None
         first, *others = self.names
