@@ -9,7 +9,7 @@ from mmlocal.config.complete import (
     localize,
     save_safely,
 )
-from mmlocal.config.make_local import leaf_text, make_local, method_names
+from mmlocal.config.make_local import leaf_text, make_local, method_names, stock_network
 
 __all__ = [
     'auxiliaries_of',
@@ -22,4 +22,5 @@ __all__ = [
     'make_local',
     'method_names',
     'save_safely',
+    'stock_network',
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmlocal.errors import ConfigError, nearest
+from mmlocal.registry import MODELS
 
-__all__ = ['leaf_text', 'make_local', 'method_names']
+__all__ = ['leaf_text', 'make_local', 'method_names', 'stock_network']
 
 PRESETS = Path(__file__).parents[2] / 'configs' / '_base_' / 'local'
 _SLOTS = ('backbone', 'generator')
@@ -43,6 +45,22 @@ def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
     network.partition = ConfigDict(type='Even', num_blocks=num_blocks)
     network.update(copy.deepcopy(preset))
     return cfg
+
+
+def stock_network(backbone: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of the stock network in a `LocalBackbone`, a `ReplacementBackbone`, or both.
+
+    Example:
+        >>> stock_network(dict(type='mmlocal.LocalBackbone', arch='ResNet', depth=50, partition=['layer1.2']))
+        {'depth': 50, 'type': 'ResNet'}
+    """
+    function: Any = MODELS.get(backbone['type'])
+    own = inspect.signature(function.__init__ if inspect.isclass(function) else function).parameters
+    if not str(function.__module__).startswith('mmlocal.') or 'arch' not in own:
+        return dict(backbone)
+    network = {name: value for name, value in backbone.items() if name not in ('type', *own)}
+    arch = backbone['arch']
+    return stock_network({**network, **(arch if isinstance(arch, Mapping) else {'type': arch})})
 
 
 def _slot(cfg: Config) -> str:

@@ -22,7 +22,7 @@ from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
 from mmlocal.validation.own_components import check_arguments, find_type, look_up
 from mmlocal.validation.signatures import signature_of
 
-__all__ = ['check_host_component', 'has_type']
+__all__ = ['check_host_component', 'check_later_parts', 'check_own_arguments', 'has_type']
 
 # What is so small, and has so little to do with anything else, that it is built to see what it says to its values.
 _BUILT_ALONE = (kinds.TRANSFORMS, kinds.LOG_PROCESSORS)
@@ -85,6 +85,43 @@ def check_host_component(config: Any, registry: Registry, alone: bool = True) ->
             with faults.under():
                 _check_inside(config)
         faults.report()
+
+
+def check_own_arguments(config: Mapping[str, Any], registry: Registry) -> None:
+    """Look at the arguments of a component of mmengine's or mmlocal's, which hands some of them on unseen.
+
+    Raises:
+        ConfigError: with each that nobody takes.
+    """
+    with _scoped(registry, config.get('_scope_')) as scoped:
+        function = find_type(config, scoped)
+        if str(function.__module__).startswith(('mmengine.', 'mmlocal.')):
+            _check_own({name: value for name, value in config.items() if name != 'priority'}, function, False)
+
+
+def check_later_parts(model: Any) -> None:
+    """Look at what a model builds only when it is used: initialisers of weights, and operations of mmcv.
+
+    Raises:
+        ConfigError: with each type that is unknown.
+    """
+    faults = Faults()
+    for name, value in _items(model):
+        if not isinstance(value, (Mapping, list, tuple)):
+            continue
+        with faults.under(name):
+            if isinstance(value, Mapping) and 'type' in value:
+                _check_later(value, name)
+            check_later_parts(value)
+    faults.report()
+
+
+def _check_later(config: Mapping[str, Any], key: str) -> None:
+    if key == 'init_cfg' and _scope() != 'mmagic':
+        with _scoped(kinds.WEIGHT_INITIALIZERS, None) as scoped:
+            find_type(config, scoped)
+    if key == 'nms' and config['type'] not in mmcv.ops.__all__ and similar(str(config['type']), mmcv.ops.__all__):
+        _check_part(config, key)
 
 
 def _check_own(config: dict[str, Any], function: Any, alone: bool) -> None:

@@ -12,6 +12,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMI
 from torch import nn
 
 from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
+from mmlocal.validation.building import check_by_building
 from mmlocal.validation.host_components import check_host_component
 from mmlocal.validation.own_components import check_arguments, check_component, find_type
 
@@ -112,12 +113,12 @@ def check_scheduler(config: Any) -> None:
     """
     if isinstance(config, Mapping):
         config = {name: value for name, value in config.items() if name != 'convert_to_iter_based'}
-    check_host_component(config, PARAM_SCHEDULERS)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    try:
-        PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer})
-    except Exception as error:  # whatever a schedule says to a value
-        raise ConfigError(f' cannot be built: {reason(error)}') from error
+    check_by_building(
+        lambda: PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer}),
+        lambda: check_host_component(config, PARAM_SCHEDULERS),
+        whole=True,
+    )
 
 
 def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:

@@ -15,8 +15,9 @@ from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
 from mmlocal.errors import ConfigError, Faults, nearest, similar
+from mmlocal.validation.building import check_by_building, model_builder, part_builder
 from mmlocal.validation.data.files import loaders_of
-from mmlocal.validation.host_components import check_host_component, has_type
+from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
 from mmlocal.validation.optimizers import check_scheduler
 from mmlocal.validation.own_components import check_arguments, shown
 
@@ -59,6 +60,9 @@ _SECTIONS: dict[Any, Sequence[str]] = {
 # Taken where the config names none.
 _PREPROCESSORS = {'mmpretrain': 'ClsDataPreprocessor'}
 _HOSTS = ('mmdet', 'mmengine', 'mmagic', 'mmpretrain', 'mmseg', 'mmyolo')
+# A function is no component to be built, a visualizer is one for the whole process.
+_NOT_BUILT = (kinds.FUNCTIONS, kinds.VISUALIZERS)
+_PASSED_ON = (kinds.HOOKS, kinds.LOG_PROCESSORS)
 _LOOPS = {'train': 'EpochBasedTrainLoop', 'val': 'ValLoop', 'test': 'TestLoop'}
 
 
@@ -118,7 +122,7 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
     """
     faults, splits = Faults(), tuple(splits)
     with faults.under('model'):
-        _check_one(cfg.get('model'), kinds.MODELS)
+        _check_model(cfg)
     with faults.under('data_preprocessor'):
         _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
     for split in splits:
@@ -161,12 +165,40 @@ def _check_surroundings(cfg: Mapping[str, Any], faults: Faults) -> None:
         faults.found.append(f'log_level = {level!r} is not one of {", ".join(_LEVELS[:6])}.{nearest(level, _LEVELS)}')
 
 
+def _check_model(cfg: Mapping[str, Any]) -> None:
+    """The host's model, with its network as stock has it."""
+    model = cfg.get('model')
+
+    def explain() -> None:
+        try:
+            check_host_component(model, kinds.MODELS)
+        except ConfigError as error:
+            # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
+            check_by_building(model_builder(cfg, 'cpu'), _raising(error))
+
+    if isinstance(model, Mapping):
+        check_by_building(model_builder(cfg), explain)
+        check_later_parts(model)
+
+
+def _raising(error: Exception) -> Callable[[], None]:
+    def again() -> None:
+        raise error
+
+    return again
+
+
 def _check_one(config: Any, registry: Registry, default: str | None = None) -> None:
     """A component that may be left out, or be one that is built."""
-    if not isinstance(config, (Mapping, type(None))):
+    if not isinstance(config, Mapping):
         return
-    if config is not None:
-        check_host_component({'type': default, **config} if default else config, registry)
+    given = {'type': default, **config} if default else config
+    if registry in _NOT_BUILT or 'ann_file' in given:
+        check_host_component(given, registry)
+    else:
+        check_by_building(part_builder(given, registry), lambda: check_host_component(given, registry))
+        if registry in _PASSED_ON:
+            check_own_arguments(given, registry)
 
 
 def _check_each(configs: Any, check: Callable[[Any], None]) -> None:
@@ -272,7 +304,7 @@ def _check_hook(config: Any) -> None:
         config = {name: value for name, value in config.items() if name != 'priority'}
     elif not isinstance(config, str) and config is not None and hasattr(config, 'before_run'):
         return
-    check_host_component(config, kinds.HOOKS)
+    _check_one(config, kinds.HOOKS) if isinstance(config, Mapping) else check_host_component(config, kinds.HOOKS)
 
 
 def _check_default_hooks(config: Any) -> None:
