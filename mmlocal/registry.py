@@ -10,6 +10,7 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
@@ -28,6 +29,9 @@ MODEL_WRAPPERS = Registry(
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmlocal', locations=['mmlocal.engine', 'mmlocal.memory'])
 OPTIM_WRAPPERS = Registry(
     'optim_wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mmlocal', locations=['mmlocal.engine']
+)
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer constructor', parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS, scope='mmlocal', locations=['mmlocal.engine']
 )
 LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mmlocal', locations=['mmlocal.engine'])
 DATA_SAMPLERS = Registry('data sampler', parent=MMENGINE_DATA_SAMPLERS, scope='mmlocal', locations=['mmlocal.engine'])
@@ -56,6 +60,7 @@ __all__ = [
     'MODELS',
     'MODEL_WRAPPERS',
     'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS',
     'PARTITIONS',
     'STRATEGIES',

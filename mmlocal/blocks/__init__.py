@@ -1,8 +1,9 @@
 """Cutting a network into blocks, and training each before the next one runs."""
 
 from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
-from mmlocal.blocks.backbone import LocalBackbone
+from mmlocal.blocks.backbone import AUXILIARIES, LocalBackbone
 from mmlocal.blocks.boundary_context import Earlier, Later, Place
+from mmlocal.blocks.division import Division
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
@@ -10,9 +11,11 @@ from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
 
 __all__ = [
+    'AUXILIARIES',
     'OUTPUTS',
     'Batch',
     'Chain',
+    'Division',
     'Done',
     'Earlier',
     'Later',

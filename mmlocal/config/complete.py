@@ -20,6 +20,7 @@ from mmlocal.hosts.derive import complete_head, derive_head, for_task, merged
 __all__ = ['auxiliaries_of', 'find_backbone', 'find_replaced', 'is_local', 'is_planned', 'localize', 'save_safely']
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
+_CONSTRUCTOR = 'mmlocal.LocalOptimWrapperConstructor'
 _STOCK = 'MMDistributedDataParallel'
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
 _LOOPS = {
@@ -156,6 +157,11 @@ def _swap_wrapper(cfg: Config) -> None:
     several = [key for key, value in wrapper.items() if isinstance(value, Mapping) and 'optimizer' in value]
     if several:
         raise ConfigError(f'{several[0]} has an optimizer of its own: a model is trained block by block with one')
+    stock = wrapper.get('constructor')
+    if stock != _CONSTRUCTOR:
+        wrapper['constructor'] = _CONSTRUCTOR
+        if stock is not None:
+            wrapper['base_constructor'] = stock
     name = wrapper.get('type', 'OptimWrapper')
     if str(name).startswith('mmlocal.'):
         return

@@ -2,7 +2,7 @@
 
 from mmlocal.engine.distributed import FullyShardedStrategy, LocalDataParallel
 from mmlocal.engine.hooks import MomentumHook, PeakMemoryHook, PlanHook, ProgressHook
-from mmlocal.engine.optimizers import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper
+from mmlocal.engine.optimizers import BlockwiseAmpOptimWrapper, BlockwiseOptimWrapper, LocalOptimWrapperConstructor
 from mmlocal.engine.resume import (
     CountedSampler,
     ExactResumeHook,
@@ -21,6 +21,7 @@ __all__ = [
     'ExactResumeHook',
     'FullyShardedStrategy',
     'LocalDataParallel',
+    'LocalOptimWrapperConstructor',
     'MomentumHook',
     'PeakMemoryHook',
     'PlanHook',

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmlocal.config import find_backbone
-from mmlocal.engine.summary import find_local_backbone
+from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.training_step import TrainingStep, estimate
@@ -104,16 +104,16 @@ def _all_cuts(settings: Any, cfg: Config) -> list[str]:
     """The names of all units that may end a block."""
     whole = {**copy.deepcopy(settings), 'partition': [], 'auxiliary': []}
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
-        backbone = MODELS.build(whole)
-    return [unit.name for unit in backbone.units[len(backbone.frozen_units) : -1]]
+        division = MODELS.build(whole).local_division
+    return [unit.name for unit in division.units[len(division.frozen_units) : -1]]
 
 
 def _read(step: TrainingStep, ledger: Ledger) -> Costs:
-    backbone: Any = find_local_backbone(step.model)
+    division: Any = find_division(step.model)
     marks = {(name, begins): i for i, name, begins in ledger.marks}
     found: dict[str, list[int]] = {name: [] for name in ('base', 'kept', 'forward', 'backward', 'auxiliary')}
     start, live = 0, [0, *accumulate(_activations(ledger))]
-    for name in backbone.block_names[:-1]:
+    for name in division.block_names[:-1]:
         end = marks[f'{name}.boundary', True]
         auxiliary, backward = ([marks[f'{name}.{part}', begins] for begins in (True, False)] for part in _PARTS)
         made = _made_since(ledger, start)
@@ -126,17 +126,17 @@ def _read(step: TrainingStep, ledger: Ledger) -> Costs:
     # The last unit's own part is in the tail.
     for name in found:
         found[name].append(live[start] if name == 'base' else 0)
-    inside = {id(p) for p in backbone.parameters()}
+    inside = {id(p) for p in division.network.parameters()}
     return Costs(
-        names=[block[-1].name for block in backbone.blocks],
+        names=[block[-1].name for block in division.blocks],
         **found,
-        weights=[_bytes(p for unit in block for p in unit.parameters(backbone.network)) for block in backbone.blocks],
+        weights=[_bytes(p for unit in block for p in unit.parameters(division.network)) for block in division.blocks],
         auxiliary_weights=[
-            *(_bytes(auxiliary.parameters()) for auxiliary in backbone.auxiliaries),
+            *(_bytes(auxiliary.parameters()) for auxiliary in division.auxiliaries),
             _bytes(p for p in step.model.parameters() if id(p) not in inside),
         ],
-        auxiliary_static=[*map(step.static_bytes, backbone.auxiliaries), 0],
-        static=step.static_bytes() - step.static_bytes(backbone.auxiliaries),
+        auxiliary_static=[*map(step.static_bytes, division.auxiliaries), 0],
+        static=step.static_bytes() - step.static_bytes(division.auxiliaries),
         tail=max(_made_since(ledger, start)),
     )
 

@@ -19,7 +19,9 @@ from mmlocal.validation.own_components import check_arguments, check_component, 
 __all__ = ['check_optim_wrapper', 'check_scheduler']
 
 # Read by those who build an optimizer wrapper, not by the wrapper.
-_CONSTRUCTOR_KEYS = ('constructor', 'paramwise_cfg')
+_CONSTRUCTOR_KEYS = ('base_constructor', 'constructor', 'paramwise_cfg')
+# Around the constructor of the config, where a model is local.
+_OF_BLOCKS = 'mmlocal.LocalOptimWrapperConstructor'
 # Of mmengine's constructor.
 _PARAMWISE = (
     'bias_decay_mult',
@@ -45,10 +47,12 @@ def check_optim_wrapper(wrapper: Mapping[str, Any], reach: Any) -> None:
         ConfigError: with all that is wrong.
     """
     faults = Faults()
-    constructor = wrapper.get('constructor')
+    key = 'base_constructor' if wrapper.get('constructor') == _OF_BLOCKS else 'constructor'
+    constructor = wrapper.get(key)
     if constructor is not None:
         with faults.under(), OPTIM_WRAPPER_CONSTRUCTORS.switch_scope_and_registry(None) as registry:
-            find_type(wrapper, registry, 'constructor')
+            # The user wrote it as the constructor.
+            find_type({'constructor': constructor}, registry, 'constructor')
     if constructor in (None, DefaultOptimWrapperConstructor.__name__):  # what others read is theirs
         with faults.under():
             _check_wrapper(wrapper)

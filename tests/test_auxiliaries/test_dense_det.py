@@ -59,7 +59,7 @@ def test_initialised_as_the_dense_head_wants_it(make_host):
     auxiliary = dict(type='mmlocal.Auxiliary', head=derive_head(HOST))
     host = make_host(partition=['layer2.1'], auxiliary=auxiliary)
     host.init_weights()
-    bias = host.backbone.auxiliaries[0].head.dense_head.conv_cls.bias
+    bias = host.backbone.local_division.auxiliaries[0].head.dense_head.conv_cls.bias
     torch.testing.assert_close(bias.sigmoid(), torch.full_like(bias, 0.01))
 
 

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from torch.optim import SGD
+from mmengine.optim import build_optim_wrapper
 
 from mmlocal.auxiliaries import MomentumBridge, MomentumCopy
 from mmlocal.blocks import Later, Place, Shape
-from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
+from mmlocal.engine import MomentumHook
 from mmlocal.errors import ConfigError
 from mmlocal.memory import SavedBytes
 
@@ -67,21 +67,26 @@ def test_a_started_copy_is_not_started_again(make_host, make_loop, man_auxiliary
 
 def test_copies_start_equal_to_their_source(make_host, make_loop, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
-    torch.nn.init.constant_(host.backbone.network.layer2[0].conv1.weight, 0.25)
+    torch.nn.init.constant_(host.backbone.layer2[0].conv1.weight, 0.25)
     make_loop(host)
-    bridge = host.backbone.auxiliaries[0].bridge
+    bridge = host.backbone.local_division.auxiliaries[0].bridge
     for copied in (bridge.bias, bridge.ema.module):
-        assert torch.equal(copied.conv1.weight, host.backbone.network.layer2[0].conv1.weight)
+        assert torch.equal(copied.conv1.weight, host.backbone.layer2[0].conv1.weight)
 
 
-def test_the_optimizer_holds_exactly_what_trains(make_host, man_auxiliary):
+def test_the_optimizer_holds_what_stock_holds_and_what_trains(make_host, man_auxiliary):
     host = make_host(partition=CUTS[1:], auxiliary=man_auxiliary, frozen_stages=1)
-    optim = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.1))
-    held = {id(p) for group in optim.optimizer.param_groups for p in group['params']}
-    assert held == {id(p) for p in host.parameters() if p.requires_grad}
-    frozen = {name for name, p in host.named_parameters() if not p.requires_grad}
-    assert any('.ema.' in name for name in frozen)
-    assert any('layer1' in name for name in frozen)
+    wrapper = dict(type='mmlocal.BlockwiseOptimWrapper', constructor='mmlocal.LocalOptimWrapperConstructor')
+    optim = build_optim_wrapper(host, dict(wrapper, optimizer=dict(type='SGD', lr=0.1)))
+    listed = [id(p) for group in optim.optimizer.param_groups for p in group['params']]
+    named = dict(host.named_parameters())
+    stock = [id(p) for name, p in named.items() if 'local_auxiliaries' not in name]
+    assert any('layer1' in name for name, p in named.items() if not p.requires_grad)
+    assert any('.ema.' in name for name in named)
+    assert set(listed) == {*stock, *(id(p) for p in named.values() if p.requires_grad)}
+    assert len(listed) == len(set(listed))
+    # In stock's order, as an optimizer's state is restored by position.
+    assert listed[: len(stock)] == stock
 
 
 def bridge(momentum=0.9, scaling=False):
@@ -126,10 +131,14 @@ def test_gradients_of_the_scaled_pair():
 
 def test_copies_normalise_as_their_source_does(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True)
-    copies = host.backbone.auxiliaries[0].bridge
+    copies = host.backbone.local_division.auxiliaries[0].bridge
     assert not copies.bias.bn1.training
     assert not copies.ema.module.bn1.training
-    assert make_host(partition=CUTS, auxiliary=man_auxiliary).backbone.auxiliaries[0].bridge.bias.bn1.training
+    assert (
+        make_host(partition=CUTS, auxiliary=man_auxiliary)
+        .backbone.local_division.auxiliaries[0]
+        .bridge.bias.bn1.training
+    )
 
 
 @pytest.mark.parametrize('momentum', [0.0, 1.0])
@@ -158,7 +167,7 @@ def test_recomputing_the_copy_changes_nothing_but_what_is_kept(make_host, make_l
         states.append(copy.deepcopy(loop.model.state_dict()))
         feature = torch.randn(2, 8, 16, 16, dtype=torch.float64, requires_grad=True)
         with SavedBytes(loop.model) as saved:
-            output = loop.model.backbone.auxiliaries[0].bridge(feature)
+            output = loop.model.backbone.local_division.auxiliaries[0].bridge(feature)
         kept.append(saved.total)
         del output
     assert all(torch.equal(states[1][name], value) for name, value in states[0].items())

@@ -88,9 +88,9 @@ def test_every_block_learns_the_task_and_the_result_is_stock(host, generated_bat
     assert losses[-1] < losses[0]
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         stock = build(config_of(host))
-    published = {key: value for key, value in model.state_dict().items() if '.auxiliaries.' not in key}
+    published = {key: value for key, value in model.state_dict().items() if '.local_auxiliaries.' not in key}
     stock.load_state_dict(published, strict=True)
-    for block in model.backbone.blocks:
+    for block in model.backbone.local_division.blocks:
         names = [f'backbone.{name}.' for unit in block for name in unit.modules]
         moved = [key for key in published if key.startswith(tuple(names)) and key.endswith('conv1.weight')]
         assert any(not torch.equal(published[key], before[key]) for key in moved)

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from mmdet.models import ResNet
 from torch import nn
 
 from mmlocal.blocks import LocalBackbone, find_units
@@ -15,7 +16,7 @@ CUTS = ['layer1.1', 'layer3.0']
 
 
 def local_keys(state):
-    return {key for key in state if '.auxiliaries.' in key}
+    return {key for key in state if '.local_auxiliaries.' in key}
 
 
 def test_state_dict_has_the_stock_keys(make_host, man_auxiliary):
@@ -30,7 +31,7 @@ def test_stock_weights_load_without_a_missing_key(make_host, man_auxiliary):
     missing, unexpected = host.load_state_dict(stock.state_dict(), strict=False)
     assert not unexpected
     assert missing
-    assert all('.auxiliaries.' in key for key in missing)
+    assert all('.local_auxiliaries.' in key for key in missing)
     for key, value in stock.state_dict().items():
         assert torch.equal(host.state_dict()[key], value), key
 
@@ -42,8 +43,8 @@ def test_stock_backbone_weights_load_by_mmengine(make_host, tmp_path):
     host, stock = make_host(partition=CUTS), make_host(seed=5)
     torch.save(stock.backbone.state_dict(), tmp_path / 'resnet.pth')
     load_checkpoint(host.backbone, str(tmp_path / 'resnet.pth'))
-    assert torch.equal(host.backbone.network.layer3[1].conv2.weight, stock.backbone.layer3[1].conv2.weight)
-    assert torch.equal(host.backbone.network.bn1.running_var, stock.backbone.bn1.running_var)
+    assert torch.equal(host.backbone.layer3[1].conv2.weight, stock.backbone.layer3[1].conv2.weight)
+    assert torch.equal(host.backbone.bn1.running_var, stock.backbone.bn1.running_var)
 
 
 def test_pretrained_init_reaches_the_network(make_host, tmp_path):
@@ -51,12 +52,12 @@ def test_pretrained_init_reaches_the_network(make_host, tmp_path):
     torch.save(stock.backbone.state_dict(), tmp_path / 'resnet.pth')
     host = make_host(partition=CUTS, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth')))
     host.init_weights()
-    assert torch.equal(host.backbone.network.conv1.weight, stock.backbone.conv1.weight)
+    assert torch.equal(host.backbone.conv1.weight, stock.backbone.conv1.weight)
 
 
 def test_without_the_auxiliaries_a_checkpoint_is_stock(make_host, man_auxiliary, image):
     host, stock = make_host(partition=CUTS, auxiliary=man_auxiliary), make_host(seed=5)
-    state = {key: value for key, value in host.state_dict().items() if '.auxiliaries.' not in key}
+    state = {key: value for key, value in host.state_dict().items() if '.local_auxiliaries.' not in key}
     missing, unexpected = stock.load_state_dict(state)
     assert not missing
     assert not unexpected
@@ -83,22 +84,22 @@ def test_a_copy_trains_its_own_weights(make_host, man_auxiliary, image, clone):
     optim = BlockwiseOptimWrapper(optimizer=SGD(other.parameters(), lr=0.1))
     other.train_step(dict(inputs=image, data_samples=None), optim)
     assert all(torch.equal(value, before[key]) for key, value in host.state_dict().items())
-    assert not torch.equal(other.backbone.network.conv1.weight, host.backbone.network.conv1.weight)
+    assert not torch.equal(other.backbone.conv1.weight, host.backbone.conv1.weight)
 
 
 def test_a_host_may_ask_for_anything_the_network_has(make_host):
     backbone = make_host(partition=CUTS).backbone
-    assert backbone.feat_dim == backbone.network.feat_dim
-    assert backbone.layer4 is backbone.network.layer4
+    assert backbone.feat_dim == 64
+    assert isinstance(backbone, ResNet)
     with pytest.raises(AttributeError, match='no_such_thing'):
         _ = backbone.no_such_thing
 
 
 def test_frozen_units_belong_to_the_first_block(make_host):
     backbone = make_host(partition=dict(type='Even', num_blocks=3), frozen_stages=2).backbone
-    assert [unit.name for unit in backbone.frozen_units][-1] == 'layer2.1'
-    assert [block[-1].name for block in backbone.blocks] == ['layer3.1', 'layer4.0', 'layer4.1']
-    assert backbone.blocks[0][0].name == 'stem'
+    assert [unit.name for unit in backbone.local_division.frozen_units][-1] == 'layer2.1'
+    assert [block[-1].name for block in backbone.local_division.blocks] == ['layer3.1', 'layer4.0', 'layer4.1']
+    assert backbone.local_division.blocks[0][0].name == 'stem'
 
 
 @MODELS.register_module()
@@ -126,7 +127,71 @@ def chain(units, cuts):
 
 
 def test_any_network_is_cut_by_module_names():
-    assert [len(block) for block in chain(['a', 'd'], ['a']).blocks] == [1, 1]
+    assert [len(block) for block in chain(['a', 'd'], ['a']).local_division.blocks] == [1, 1]
+
+
+@MODELS.register_module()
+class Namesake(nn.Module):
+    """Its children are called as parts of this library are, or might be."""
+
+    NAMES = ('network', 'auxiliaries', 'blocks', 'units', 'probe', 'segments')
+
+    def __init__(self):
+        super().__init__()
+        for name in self.NAMES:
+            self.add_module(name, nn.Conv2d(3, 3, 1))
+        self.weight = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, x):
+        for name in self.NAMES:
+            x = self.get_submodule(name)(x)
+        return (x * self.weight,)
+
+
+def test_names_of_a_network_do_not_collide():
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    local = LocalBackbone(
+        'mmlocal.Namesake', partition=['network', 'units'], auxiliary=auxiliary, units=list(Namesake.NAMES)
+    )
+    stock = Namesake()
+    own = [name for name, _ in local.named_parameters() if not name.startswith('local_auxiliaries.')]
+    assert own == [name for name, _ in stock.named_parameters()]
+    keys = local.load_state_dict(stock.state_dict(), strict=False)
+    assert not keys.unexpected_keys
+    assert all(key.startswith('local_auxiliaries.') for key in keys.missing_keys)
+    assert all(torch.equal(value, local.state_dict()[key]) for key, value in stock.state_dict().items())
+    again = pickle.loads(pickle.dumps(local))
+    again.load_state_dict(local.state_dict())
+    assert again.local_division.network is again
+
+
+@pytest.mark.parametrize('name', ['local_auxiliaries', 'local_division'])
+def test_a_network_with_a_name_of_ours_is_refused(name):
+    class Taken(Chain):
+        pass
+
+    setattr(Taken, name, 1)
+    MODELS.register_module(name='Taken', module=Taken, force=True)
+    with pytest.raises(ConfigError, match=f'arch: Taken has {name} of its own'):
+        LocalBackbone('mmlocal.Taken', partition=['a'], auxiliary={}, units=['a', 'd'])
+
+
+def test_stock_code_does_not_meet_the_auxiliaries():
+    """A network that runs over its own children, and one that freezes all of its modules."""
+
+    class Walker(nn.Sequential):
+        def train(self, mode=True):
+            super().train(mode)
+            for module in self.modules():
+                module.training = False
+            return self
+
+    MODELS.register_module(name='Walker', module=lambda: Walker(*(nn.Conv2d(3, 3, 1) for _ in range(3))), force=True)
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    local = LocalBackbone('mmlocal.Walker', partition=['0'], auxiliary=auxiliary, units=list('012')).train()
+    assert local(torch.zeros(1, 3, 4, 4)).shape == (1, 3, 4, 4)
+    assert not local[1].training
+    assert local.local_auxiliaries[0].head.training
 
 
 def test_an_unknown_network_needs_names():

@@ -115,9 +115,9 @@ def test_graphs_and_breaks_are_told(make_host, image):
 
 def test_a_break_is_told_with_its_reason(make_host, image):
     host = make_host(partition=CUTS, compile=dict(backend='eager'))
-    host.backbone.network.layer2[0].relu.register_forward_hook(breaking)
+    host.backbone.layer2[0].relu.register_forward_hook(breaking)
     train(host, image)
-    report = compile_report(host.backbone.compiled)
+    report = compile_report(host.backbone.local_division.compiled)
     assert ' breaks (' in report
     assert ', 0 breaks' not in report
     assert '\n' not in report

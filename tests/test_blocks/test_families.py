@@ -141,29 +141,29 @@ def gradients(model, below=''):
 
 def block_of(backbone, name):
     """Index of the block that a parameter of the network belongs to, or none."""
-    parameter = dict(backbone.network.named_parameters())[name]
+    parameter = dict(backbone.named_parameters())[name]
     owners = [
         i
-        for i, b in enumerate(backbone.blocks)
+        for i, b in enumerate(backbone.local_division.blocks)
         for u in b
-        if any(p is parameter for p in u.parameters(backbone.network))
+        if any(p is parameter for p in u.parameters(backbone))
     ]
     return owners[0] if owners else None
 
 
 def test_it_is_cut_where_it_is_asked_for(family):
     backbone = family.local(dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))).backbone
-    assert len(backbone.units) == family.units
-    assert [block[-1].name for block in backbone.blocks[:-1]] == family.cuts
-    assert isinstance(backbone.probe, Probe)
-    assert backbone.units[-1].name in backbone.probe.reads[OUTPUTS]
+    assert len(backbone.local_division.units) == family.units
+    assert [block[-1].name for block in backbone.local_division.blocks[:-1]] == family.cuts
+    assert isinstance(backbone.local_division.probe, Probe)
+    assert backbone.local_division.units[-1].name in backbone.local_division.probe.reads[OUTPUTS]
 
 
 def test_every_parameter_of_the_units_is_counted_once(family):
     backbone = family.local(dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))).backbone
-    owned = [id(p) for unit in backbone.units for p in unit.parameters(backbone.network)]
+    owned = [id(p) for unit in backbone.local_division.units for p in unit.parameters(backbone)]
     assert len(owned) == len(set(owned))
-    first = backbone.units[0].parameters(backbone.network)
+    first = backbone.local_division.units[0].parameters(backbone)
     assert first
     assert all(p.requires_grad for p in first)
 
@@ -178,15 +178,19 @@ def test_a_block_hears_its_own_loss_only(family, make_loop):
         loop.model.train()
         grads = record(loop, family.image)
         for name, grad in grads.items():
-            if not name.startswith('backbone.network.'):
+            if not of_network(name):
                 continue
-            block = block_of(model.backbone, name.removeprefix('backbone.network.'))
+            block = block_of(model.backbone, name.removeprefix('backbone.'))
             if block == silent:
                 assert not grad.any(), f'{name} of block {block + 1} hears a loss that is not its own'
-        heard = [n for n, g in grads.items() if n.startswith('backbone.network.') and g.any()]
-        assert {block_of(model.backbone, n.removeprefix('backbone.network.')) for n in heard} >= (
+        heard = [n for n, g in grads.items() if of_network(n) and g.any()]
+        assert {block_of(model.backbone, n.removeprefix('backbone.')) for n in heard} >= (
             set(range(len(family.cuts) + 1)) - {silent}
         )
+
+
+def of_network(name):
+    return name.startswith('backbone.') and not name.startswith('backbone.local_auxiliaries.')
 
 
 def test_a_reach_of_all_blocks_without_local_losses_is_end_to_end(family, make_loop):
@@ -200,7 +204,7 @@ def test_a_reach_of_all_blocks_without_local_losses_is_end_to_end(family, make_l
     loss = stock(family.image, mode='loss')['loss']
     loss.backward()
     for name, grad in gradients(stock).items():
-        ours = local[name.replace('backbone.', 'backbone.network.', 1)]
+        ours = local[name]
         torch.testing.assert_close(ours, grad, rtol=1e-9, atol=1e-12, msg=lambda m, n=name: f'{n}: {m}')
 
 
@@ -222,14 +226,14 @@ def record(loop, image):
 
 def published(backbone):
     """The state dict without everything of the auxiliaries, as publish_model.py makes it."""
-    return {k: v for k, v in backbone.state_dict().items() if not k.startswith('auxiliaries.')}
+    return {k: v for k, v in backbone.state_dict().items() if not k.startswith('local_auxiliaries.')}
 
 
 def test_stock_weights_load_and_the_published_model_is_the_stock_one(family, man_auxiliary):
     local, stock = family.local(man_auxiliary), family.stock()
     keys = local.backbone.load_state_dict(stock.backbone.state_dict(), strict=False)
     assert not keys.unexpected_keys
-    assert all(key.startswith('auxiliaries.') for key in keys.missing_keys)
+    assert all(key.startswith('local_auxiliaries.') for key in keys.missing_keys)
     other = family.stock()
     with torch.no_grad():
         for p in other.parameters():

@@ -46,9 +46,9 @@ def expected_gradients(host, image, reach):
     """For every loss, run its window again from a detached feature, and add up the gradients."""
     host = copy.deepcopy(host)
     backbone = host.backbone
-    for module in backbone.network.modules():
+    for module in backbone.modules():
         module._forward_hooks.clear()
-    blocks = blocks_of(backbone.network)
+    blocks = blocks_of(backbone)
     for last in range(len(blocks)):
         first = max(0, last - reach + 1)
         with torch.no_grad():
@@ -57,7 +57,7 @@ def expected_gradients(host, image, reach):
                 x = run(block, x)
         x = run([m for block in blocks[first : last + 1] for m in block], x.detach())
         if last < len(blocks) - 1:
-            loss = backbone.auxiliaries[last].head(x).square().mean()
+            loss = backbone.local_division.auxiliaries[last].head(x).square().mean()
         else:
             loss = host.linear(x.mean((2, 3))).square().mean()
         loss.backward()
@@ -84,7 +84,7 @@ def test_full_reach_without_auxiliaries_is_end_to_end(make_host, image):
     stock(image, mode='loss')['loss'].backward()
     found = local_gradients(host, image)
     for name, p in stock.named_parameters():
-        local = found[name.replace('backbone.', 'backbone.network.')]
+        local = found[name]
         torch.testing.assert_close(local, p.grad, rtol=1e-12, atol=1e-14, msg=name)
 
 
@@ -95,21 +95,21 @@ def test_a_later_loss_gives_an_earlier_block_nothing(make_host, image, neck):
     auxiliary = [silent, dict(silent, loss_weight=1.0), silent]
     found = local_gradients(make_host(partition=CUTS, auxiliary=auxiliary, neck=neck), image)
     learns = {name for name, gradient in found.items() if gradient.any()}
-    assert {name for name in learns if name.startswith('backbone.network.conv1')} == set()
-    assert any(name.startswith('backbone.network.layer1') for name in learns)
-    assert not any(name.startswith(('backbone.network.layer2', 'backbone.network.layer3.0')) for name in learns)
-    assert any(name.startswith('backbone.network.layer4') for name in learns)
+    assert {name for name in learns if name.startswith('backbone.conv1')} == set()
+    assert any(name.startswith('backbone.layer1') for name in learns)
+    assert not any(name.startswith(('backbone.layer2', 'backbone.layer3.0')) for name in learns)
+    assert any(name.startswith('backbone.layer4') for name in learns)
     assert 'linear.weight' in learns
 
 
 def test_outputs_from_inside_a_finished_block_reach_the_neck(make_host, image):
     """layer1 and layer2 end inside block 1, whose graph is gone when the neck's loss is propagated."""
     host = make_host(partition=['layer3.0'], neck=True)
-    assert host.backbone.probe.handed_out == ('layer1.1', 'layer2.1', 'layer3.1', 'layer4.1')
+    assert host.backbone.local_division.probe.handed_out == ('layer1.1', 'layer2.1', 'layer3.1', 'layer4.1')
     only_block_1 = make_host(partition=['layer3.0'], neck=False)
     found, expected = local_gradients(host, image), local_gradients(only_block_1, image)
     for name in found:
-        if name.startswith(('backbone.network.layer1', 'backbone.network.layer2')):
+        if name.startswith(('backbone.layer1', 'backbone.layer2')):
             assert torch.equal(found[name], expected[name]), name
 
 
@@ -133,18 +133,18 @@ def test_outside_a_step_the_network_is_stock(make_host, image):
     assert torch.equal(host(image), stock(image))
     host(image, mode='loss')['loss'].backward()
     stock(image, mode='loss')['loss'].backward()
-    assert torch.equal(host.backbone.network.conv1.weight.grad, stock.backbone.conv1.weight.grad)
+    assert torch.equal(host.backbone.conv1.weight.grad, stock.backbone.conv1.weight.grad)
 
 
 def test_a_unit_runs_once_a_step(make_host, image):
     host = make_host(partition=CUTS, reach=3)
-    counts = dict.fromkeys((unit.name for unit in host.backbone.units), 0)
+    counts = dict.fromkeys((unit.name for unit in host.backbone.local_division.units), 0)
 
     def count(name):
         counts[name] += 1
 
-    for unit in host.backbone.units:
-        module = host.backbone.network.get_submodule(unit.end)
+    for unit in host.backbone.local_division.units:
+        module = host.backbone.get_submodule(unit.end)
         module.register_forward_hook(lambda *_, name=unit.name: count(name))
     host.train_step(dict(inputs=image, data_samples=None), wrapper(host))
     assert set(counts.values()) == {1}

@@ -48,7 +48,7 @@ def test_a_copy_runs_its_own_weights(make_host, image):
     host = make_host(partition=CUTS, recompute=True)
     other = copy.deepcopy(host)
     with torch.no_grad():
-        for p in other.backbone.network.layer3.parameters():
+        for p in other.backbone.layer3.parameters():
             p.zero_()
     assert not torch.equal(host(image), other(image))
 

@@ -29,7 +29,7 @@ def test_gradients_are_those_of_the_blocks_alone(make_host, image, reach, share_
     arch = dict(UNIT['type'], share_grad=share_grad)
     host = make_host(partition=CUTS, reach=reach, type=arch, recompute=recompute)
     expected, found = expected_gradients(host, image, reach), local_gradients(host, image)
-    learned = 'backbone.network.layer2.1.replacement.by.tensors.conv1-weight.mix'
+    learned = 'backbone.layer2.1.replacement.by.tensors.conv1-weight.mix'
     assert found[learned].all()
     for name, gradient in found.items():
         if name.startswith('backbone.'):
@@ -38,12 +38,12 @@ def test_gradients_are_those_of_the_blocks_alone(make_host, image, reach, share_
 
 def test_units_have_their_stock_names_and_keys(make_host):
     host, stock = make_host(partition=CUTS, **UNIT), make_host()
-    assert [unit.name for unit in host.backbone.units] == [
+    assert [unit.name for unit in host.backbone.local_division.units] == [
         'stem',
         *(f'layer{stage}.{i}' for stage in (1, 2, 3, 4) for i in (0, 1)),
     ]
     state = host.state_dict()
-    learned = {key for key in state if '.replacement.' in key or '.auxiliaries.' in key}
+    learned = {key for key in state if '.replacement.' in key or '.local_auxiliaries.' in key}
     assert set(state) - learned == set(stock.state_dict())
     host.load_state_dict(state, strict=True)
 

@@ -70,7 +70,7 @@ def test_the_local_version_of_a_config_trains(name, build_lively, make_loop):
         logs = make_loop(model, optim).step(**make_batch(24 if cfg.default_scope == 'mmagic' else 128))
     assert logs['loss'].isfinite()
     network = model.backbone if hasattr(model, 'backbone') else model.generator
-    assert len(network.blocks) == 4
+    assert len(network.local_division.blocks) == 4
 
 
 def fault(cfg, method='man'):

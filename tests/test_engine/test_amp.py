@@ -65,7 +65,7 @@ def test_the_scale_grows_once_an_iteration(make_host, image, policy):
 
 def overflow(host, block):
     """Let the gradients of one block become infinite, its loss stay finite."""
-    unit = host.backbone.network.get_submodule(dict(block1='layer1.0', block2='layer2.1')[block])
+    unit = host.backbone.get_submodule(dict(block1='layer1.0', block2='layer2.1')[block])
     unit.conv1.weight.register_hook(lambda gradient: gradient * float('inf'))
 
 
@@ -75,8 +75,8 @@ def test_an_overflow_in_one_block(make_host, image, policy, stays, caplog):
     optim = amp(host, step_policy=policy)
     overflow(host, 'block2')
     seen = dict(
-        block1='backbone.network.layer1.0.conv2.weight',
-        block2='backbone.network.layer2.0.conv1.weight',
+        block1='backbone.layer1.0.conv2.weight',
+        block2='backbone.layer2.0.conv1.weight',
         rest='linear.weight',
     )
     weights = dict(host.named_parameters())
@@ -96,10 +96,10 @@ def test_an_overflow_in_one_block(make_host, image, policy, stays, caplog):
 def test_copies_do_not_move_with_a_skipped_step(make_host, make_loop, man_auxiliary, image):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
     loop = make_loop(host, amp(host, step_policy='joint'))
-    moved = [a.bridge.ema.steps.item() for a in host.backbone.auxiliaries]
+    moved = [a.bridge.ema.steps.item() for a in host.backbone.local_division.auxiliaries]
     overflow(host, 'block2')
     loop.step(image)
-    assert [a.bridge.ema.steps.item() for a in host.backbone.auxiliaries] == moved
+    assert [a.bridge.ema.steps.item() for a in host.backbone.local_division.auxiliaries] == moved
 
 
 def test_state_goes_on(make_host, image):
@@ -117,7 +117,7 @@ def test_bfloat16_on_the_cpu(make_host):
     host = make_host(partition=CUTS, dtype=torch.float32)
     optim = BlockwiseAmpOptimWrapper(optimizer=SGD(host.parameters(), lr=0.01))
     seen = []
-    host.backbone.network.layer2[0].conv1.register_forward_hook(lambda _m, _a, output: seen.append(output.dtype))
+    host.backbone.layer2[0].conv1.register_forward_hook(lambda _m, _a, output: seen.append(output.dtype))
     before = host.linear.weight.clone()
     train(host, optim, [torch.randn(2, 3, 64, 64)])
     assert set(seen) == {torch.bfloat16}

@@ -120,8 +120,10 @@ def test_batch_norm_over_processes(make_host, man_auxiliary):
     norms = [m for m in converted.modules() if isinstance(m, _BatchNorm)]
     assert all(isinstance(norm, torch.nn.SyncBatchNorm) for norm in norms)
     assert any('.ema.' in name for name, m in converted.named_modules() if m in norms)
-    for auxiliary, following in zip(converted.backbone.auxiliaries, ['layer2.0', 'layer3.1'], strict=True):
-        assert auxiliary.bridge.ema.source is converted.backbone.network.get_submodule(following)
+    for auxiliary, following in zip(
+        converted.backbone.local_division.auxiliaries, ['layer2.0', 'layer3.1'], strict=True
+    ):
+        assert auxiliary.bridge.ema.source is converted.backbone.get_submodule(following)
     assert sum(len(m._forward_hooks) for m in converted.modules()) == hooks
     torch.testing.assert_close(converted(image), expected)
 

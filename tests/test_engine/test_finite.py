@@ -55,7 +55,7 @@ def test_an_image(make_host, image, policy):
 def labelled(make_host):
     """A host whose local heads have the labels in their losses."""
     host = make_host(partition=CUTS)
-    for auxiliary in host.backbone.auxiliaries:
+    for auxiliary in host.backbone.local_division.auxiliaries:
         stock = auxiliary.head.loss
 
         def loss(feature, inputs, data_samples, stock=stock):
@@ -75,12 +75,12 @@ def test_a_label(labelled, image, policy):
 def test_a_weight(make_host, image, policy):
     host = make_host(partition=CUTS)
     with torch.no_grad():
-        host.backbone.network.layer2[0].conv1.weight[0, 0, 0, 0] = float('inf')
+        host.backbone.layer2[0].conv1.weight[0, 0, 0, 0] = float('inf')
     told = failure(host, image, samples(0.0, 0.0), policy)
     first = 'before the first block' if policy == 'per_block' else 'block2.loss_square = nan, loss = nan'
     assert told[:2] == [
         f'iteration 5: {first}',
-        '  not finite in the weights: backbone.network.layer2.0.conv1.weight',
+        '  not finite in the weights: backbone.layer2.0.conv1.weight',
     ]
 
 

@@ -55,7 +55,7 @@ def work(rank, make_loop, host, batches, kwargs, folder):
             torch.nn.init.normal_(p)
     shard_blocks(host)
     seen = []
-    layers = [host.backbone.network.get_submodule(f'layer{i}') for i in range(1, 5)]
+    layers = [host.backbone.get_submodule(f'layer{i}') for i in range(1, 5)]
     last = layers[3].register_forward_pre_hook(lambda *_: seen.append([*map(divided, layers), divided(host.linear)]))
     train(make_loop, host, wrapper_of(host, **kwargs), [batch.chunk(2)[rank] for batch in batches])
     # When the last block runs, that block and what belongs to none are whole; `layer3` is in two blocks.

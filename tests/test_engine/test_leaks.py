@@ -65,7 +65,7 @@ def test_nothing_refers_to_a_step_that_is_over(loop, small, monkeypatch):
 
     monkeypatch.setattr(step_module.LocalStep, '__init__', noted)
     features = []
-    handle = loop.model.backbone.network.layer2.register_forward_hook(
+    handle = loop.model.backbone.layer2.register_forward_hook(
         lambda _module, _args, output: features.append(weakref.ref(output))
     )
     gc.disable()  # no cycle either: a step has to go by itself

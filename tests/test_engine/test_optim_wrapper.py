@@ -69,7 +69,7 @@ def test_per_block_needs_reach_1(make_host, image):
 def test_auto_steps_per_block_where_that_is_the_same_training(make_host, reach, kwargs, policy):
     host = make_host(partition=CUTS, reach=reach)
     optim = BlockwiseOptimWrapper(optimizer=SGD(host.parameters(), lr=0.01), **kwargs)
-    assert optim.step_policy(host.backbone.isolated) == policy
+    assert optim.step_policy(host.backbone.local_division.isolated) == policy
 
 
 def test_an_unknown_policy_is_refused(make_host):

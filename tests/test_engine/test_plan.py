@@ -42,7 +42,7 @@ def test_one_line_a_block_and_what_is_detached(make_host, man_auxiliary, caplog)
 def test_figures_of_the_plan(make_host):
     host = make_host(partition=CUTS, dtype=torch.float32)
     blocks = make_plan(host.backbone)
-    assert sum(block.parameters for block in blocks) == sum(p.numel() for p in host.backbone.network.parameters())
+    assert sum(block.parameters for block in blocks) == sum(p.numel() for p in host.backbone.parameters())
     assert blocks[0].auxiliary_parameters == 8 * 3 + 3
     assert blocks[-1].auxiliary is None
     # Activations shrink with the resolution of the blocks.
@@ -126,7 +126,7 @@ def test_resuming_an_end_to_end_checkpoint_is_refused(make_host):
 
 
 def test_weights_of_another_plan_come_without_its_auxiliaries(make_host):
-    states = {'backbone.conv1.weight': 1, 'backbone.auxiliaries.0.x': 2}
+    states = {'backbone.conv1.weight': 1, 'backbone.local_auxiliaries.0.x': 2}
     checkpoint = dict(local_plan=['another'], state_dict=dict(states), ema_state_dict=dict(states))
     PlanHook().after_load_checkpoint(runner(make_host(partition=CUTS)), checkpoint)
     assert list(checkpoint['state_dict']) == list(checkpoint['ema_state_dict']) == ['backbone.conv1.weight']

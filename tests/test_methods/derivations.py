@@ -71,7 +71,7 @@ class Net:
 
 
 def aux(j, *parts):
-    return '.'.join(['backbone.auxiliaries', str(j), *parts])
+    return '.'.join(['backbone.local_auxiliaries', str(j), *parts])
 
 
 def train(net, images, labels, loss_of, reach=1, first=0, weight=1.0, own=True):

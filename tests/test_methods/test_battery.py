@@ -154,7 +154,7 @@ def resumes(make, run, method, task):
 def publishes(make, run, task):
     """Without what belongs to the auxiliaries, the state is the stock model's, and so are the outputs."""
     stock = make(None, task)
-    state = {k: v for k, v in run.model.state_dict().items() if '.auxiliaries.' not in k}
+    state = {k: v for k, v in run.model.state_dict().items() if '.local_auxiliaries.' not in k}
     stock.model.load_state_dict(state)
     image = torch.randn(1, 3, run.size, run.size)
     outputs = []
@@ -182,8 +182,8 @@ def test_a_loss_reaches_its_blocks_and_no_other(make, monkeypatch, method, task)
             if isinstance(module, CopyBridge):
                 for p in module.copies.parameters():
                     p.add_(0.01 * torch.randn_like(p))
-    blocks = run.network.blocks
-    first = run.network.untrained
+    blocks = run.network.local_division.blocks
+    first = run.network.local_division.untrained
     for heard in range(first, len(blocks)):
         run.model.zero_grad()
         silence(run, heard, monkeypatch)
@@ -197,12 +197,12 @@ def test_a_loss_reaches_its_blocks_and_no_other(make, monkeypatch, method, task)
 
 
 def _has_gradient(unit, network):
-    return any(p.grad is not None and p.grad.any() for p in unit.parameters(network.network))
+    return any(p.grad is not None and p.grad.any() for p in unit.parameters(network))
 
 
 def silence(run, heard, monkeypatch):
     """Let only the loss at the end of block `heard` be propagated; the last block's is the model's own."""
-    own = heard == len(run.network.blocks) - 1
+    own = heard == len(run.network.local_division.blocks) - 1
     if not own:  # the penalty on the last block's gradient
         monkeypatch.setattr(LocalStep, 'own_loss', lambda _, loss, scale: loss)
     else:
@@ -216,11 +216,11 @@ def silence(run, heard, monkeypatch):
 
 def parts_of(run):
     """For each propagation of a local loss in a step, the index of its block."""
-    for i, trainer in enumerate(run.network.trainers):
+    for i, trainer in enumerate(run.network.local_division.trainers):
         streams = [trainer.independent, trainer.cascade] if hasattr(trainer, 'cascade') else [trainer]
         for auxiliary in streams if trainer else []:
             # Patches one by one; head and terms one by one, unless there is a bank, or one loss for all.
-            whole = auxiliary.merge or run.network.reconcile
+            whole = auxiliary.merge or run.network.local_division.reconcile
             parts = 1 if whole else 1 + len(auxiliary.terms)
             yield from [i] * (auxiliary.patches**2 if hasattr(auxiliary, 'patches') else parts)
 

@@ -91,17 +91,14 @@ def test_losses_and_gradients(name):
     labels = torch.tensor([0, 1, 2, 0, 1, 4])
     mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (MEAN, STD))
     images = (raw * 255 - mean) / std
-    weights = {
-        name.replace('backbone.network.', 'backbone.'): p.detach().clone().requires_grad_(p.requires_grad)
-        for name, p in model.named_parameters()
-    }
+    weights = {name: p.detach().clone().requires_grad_(p.requires_grad) for name, p in model.named_parameters()}
     expected = METHODS[name](Net(weights), images, raw, labels)
     losses, gradients = library(model, images, classes_of(labels))
     assert len(losses) == len(expected)
     for mine, other in zip(losses, expected, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-12)
     for key, mine in gradients.items():
-        other = weights[key.replace('backbone.network.', 'backbone.')].grad
+        other = weights[key].grad
         assert (mine is None) == (other is None), key
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-11, msg=lambda text, key=key: f'{key}: {text}')
 
@@ -111,9 +108,9 @@ def test_every_unit_runs_once_a_step_and_few_graphs_live(name):
     """The released code of HPFF and MLAAN runs a unit two or three times for the same gradients."""
     model = build(name)
     network = model.backbone
-    counts = dict.fromkeys((unit.name for unit in network.units), 0)
-    for unit in network.units:
-        module = network.network.get_submodule(unit.end)
+    counts = dict.fromkeys((unit.name for unit in network.local_division.units), 0)
+    for unit in network.local_division.units:
+        module = network.get_submodule(unit.end)
         module.register_forward_hook(lambda *_, name=unit.name: counts.update({name: counts[name] + 1}))
     images = torch.randn(6, 3, 16, 16, dtype=torch.float64)
     library(model, images, classes_of(torch.tensor([0, 1, 2, 0, 1, 4])))
@@ -141,8 +138,8 @@ def test_at_most_reach_blocks_are_held(name, reach):
         kept.append((len(held), weakref.ref(one)))
         return one
 
-    for block in network.blocks:
-        network.network.get_submodule(block[0].modules[0]).register_forward_pre_hook(begin)
+    for block in network.local_division.blocks:
+        network.get_submodule(block[0].modules[0]).register_forward_pre_hook(begin)
     images = torch.randn(6, 3, 16, 16, dtype=torch.float64)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one.tensor):
         library(model, images, classes_of(torch.tensor([0, 1, 2, 0, 1, 4])))

@@ -179,9 +179,20 @@ def test_blocks_of_its_stages_learn_locally(detector):
     _, model, _, _ = detector('gso_yolo_n_man_mini-coco.py')
     local = model.backbone
     assert isinstance(local, LocalBackbone)
-    assert [block[-1].name for block in local.blocks] == ['stage1.1', 'stage2.1', 'stage3.1', 'stage4.scm']
-    assert [unit.name for unit in local.blocks[-1]] == ['stage4.0', 'stage4.1', 'stage4.gom', 'stage4.2', 'stage4.scm']
-    head = local.auxiliaries[0].head
+    assert [block[-1].name for block in local.local_division.blocks] == [
+        'stage1.1',
+        'stage2.1',
+        'stage3.1',
+        'stage4.scm',
+    ]
+    assert [unit.name for unit in local.local_division.blocks[-1]] == [
+        'stage4.0',
+        'stage4.1',
+        'stage4.gom',
+        'stage4.2',
+        'stage4.scm',
+    ]
+    head = local.local_division.auxiliaries[0].head
     assert 'AIoULoss' in {type(m).__name__ for m in head.modules()}
 
 
@@ -202,7 +213,7 @@ def test_a_cut_around_the_modules(detector, make_loop, cut):
     loop = make_loop(model, optim)
     logs = loop.step(**make_batch(128))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logs.values())
-    twin = model.backbone.network.stage4.scm.capture.copy
+    twin = model.backbone.stage4.scm.capture.copy
     assert twin.steps == 2  # started, and moved
 
 

@@ -25,7 +25,7 @@ def test_one_is_made_local(config):
     cfg.model.backbone.partition = dict(type='Stage')
     import_hosts(cfg)
     step, _ = estimate(cfg, SHAPE, BATCH)
-    assert [len(block) for block in step.model.backbone.blocks] == [6, 5, 5]
+    assert [len(block) for block in step.model.backbone.local_division.blocks] == [6, 5, 5]
 
 
 def test_fewer_weights_state_and_kept_tensors(config):

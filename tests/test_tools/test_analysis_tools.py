@@ -63,7 +63,7 @@ def test_probes_of_a_local_and_a_stock_network(trained, call, tmp_path):
     _, checkpoint, options = trained
     published = tmp_path / 'stock.pth'
     state = torch.load(checkpoint, weights_only=False)['state_dict']
-    torch.save(dict(state_dict={k: v for k, v in state.items() if '.auxiliaries.' not in k}), published)
+    torch.save(dict(state_dict={k: v for k, v in state.items() if '.local_auxiliaries.' not in k}), published)
     result = call(
         'analysis_tools/probe_blocks', LOCAL, checkpoint, '--against', STOCK, published, '--out', tmp_path, *options
     )

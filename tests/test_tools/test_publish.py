@@ -13,7 +13,7 @@ from mmlocal.config import localize
 from mmlocal.registry import MODELS
 
 TOOL = 'model_converters/publish_model'
-PREFIX = 'backbone.auxiliaries.'
+PREFIX = 'backbone.local_auxiliaries.'
 
 
 @pytest.fixture

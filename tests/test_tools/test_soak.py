@@ -23,7 +23,7 @@ def test_killed_runs_end_as_the_one_that_was_not(soak, tmp_path):
     assert found.differences == []
     # Momentum copies are weights of the auxiliaries.
     names = tool.result(tmp_path / 'reference')
-    assert any('.auxiliaries.' in name and name.startswith('weights') for name in names)
+    assert any('.local_auxiliaries.' in name and name.startswith('weights') for name in names)
     assert {'validation 3 accuracy/top1', 'optimizer 0 exp_avg', 'train 6 loss'} <= names.keys()
     # The comparison itself sees one bit.
     name = 'optimizer 0 exp_avg'

@@ -28,11 +28,10 @@ def network_and_units(model):
     backbone = getattr(model, 'backbone', None) or getattr(model, 'generator', None)
     if backbone is None:
         raise ConfigError('the model has neither a backbone nor a generator')
-    local = isinstance(backbone, LocalBackbone)
-    network = backbone.network if local else backbone
-    units = backbone.units if local else find_units(network)
-    blocks = {u.name: i + 1 for i, block in enumerate(backbone.blocks) for u in block} if local else {}
-    return network, units, blocks
+    if not isinstance(backbone, LocalBackbone):
+        return backbone, find_units(backbone), {}
+    division = backbone.local_division
+    return backbone, division.units, {u.name: i + 1 for i, block in enumerate(division.blocks) for u in block}
 
 
 def pooled(runner, loader, images, units=None):

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from mmlocal.cli import add_config_arguments, exit_with_message, load_config
 from mmlocal.config import find_backbone
-from mmlocal.engine.summary import find_local_backbone
+from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError
 from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.planning import TrainingStep
@@ -46,8 +46,8 @@ def gradients(step):
     step.run()
     for handle in handles:
         handle.remove()
-    backbone = find_local_backbone(step.model)
-    blocks = [[p for unit in block for p in unit.parameters(backbone.network)] for block in backbone.blocks[:-1]]
+    division = find_division(step.model)
+    blocks = [[p for unit in block for p in unit.parameters(division.network)] for block in division.blocks[:-1]]
     return [torch.cat([kept[p].flatten() for p in block if p in kept]) for block in blocks]
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 from mmengine.runner import CheckpointLoader
 
+from mmlocal.blocks import AUXILIARIES
 from mmlocal.cli import exit_with_message
 from mmlocal.engine.resume import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 
 # Parts of a model that its stock network lacks.
-_OF_TRAINING = ('.auxiliaries.', '.replacement.')
+_OF_TRAINING = (f'.{AUXILIARIES}.', '.replacement.')
 
 
 def parse_args():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -76,6 +76,13 @@ class CopyBridge(Bridge):
         """From the block's output to the last copy's, with `further` as a tuple, if there is any."""
         last, behind = self.outputs(feature, *further)[-1]
         return (last, *behind) if behind else last
+
+    def pairs(self) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
+        """Each trainable parameter of a copy, and the one that it is a copy of."""
+        for copy, source in zip(self.copies, self._sources, strict=True):
+            for mine, other in zip(copy.parameters(), source.parameters(), strict=True):
+                if mine.requires_grad:
+                    yield mine, other
 
     def start(self) -> None:
         """Make the copies equal to their sources, unless a loaded state has started them already."""

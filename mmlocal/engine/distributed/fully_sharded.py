@@ -17,7 +17,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from mmlocal.blocks import LocalBackbone
+from mmlocal.blocks import Division, LocalBackbone
 from mmlocal.blocks.partition import to_blocks
 from mmlocal.errors import ConfigError
 from mmlocal.registry import STRATEGIES
@@ -104,7 +104,8 @@ def shard_blocks(model: nn.Module) -> None:
     Raises:
         ConfigError: if gradients are to be differentiated (`reconcile`).
     """
-    if any(isinstance(module, LocalBackbone) and module.reconcile for module in model.modules()):
+    divisions = [module.local_division for module in model.modules() if isinstance(module, LocalBackbone)]
+    if any(division.reconcile for division in divisions):
         raise ConfigError('reconcile differentiates a gradient, which FSDP2 does not; use mmlocal.LocalDataParallel')
     with torch.no_grad():
         for tensor in [*model.parameters(), *model.buffers()]:
@@ -117,10 +118,10 @@ def shard_blocks(model: nn.Module) -> None:
     for p in whole:
         if p.requires_grad:
             p.register_hook(_mean)
-    for backbone in [module for module in model.modules() if isinstance(module, LocalBackbone)]:
-        for modules in _groups(backbone):
+    for division in divisions:
+        for modules in _groups(division):
             _before_boundaries(modules, shard)
-        for auxiliary in backbone.auxiliaries:
+        for auxiliary in division.auxiliaries:
             shard(auxiliary)
             # What a boundary calls; `forward` is for the plan.
             register_fsdp_forward_method(auxiliary, 'streams')
@@ -137,18 +138,18 @@ def _mean(gradient: Tensor) -> Tensor:
     return gradient
 
 
-def _groups(backbone: LocalBackbone) -> list[list[nn.Module]]:
+def _groups(division: Division) -> list[list[nn.Module]]:
     """The modules with weights of each run of units that one backward goes through, and the one that ends it.
 
     A block is one such run, or several where something behind it reads a unit inside.
     """
-    ends = {unit.name: backbone.network.get_submodule(unit.end) for unit in backbone.units}
-    runs = to_blocks(backbone.units, [name for name, end in list(ends.items())[:-1] if end._forward_hooks])
+    ends = {unit.name: division.network.get_submodule(unit.end) for unit in division.units}
+    runs = to_blocks(division.units, [name for name, end in list(ends.items())[:-1] if end._forward_hooks])
     return [
         [
             module
             for unit in run
-            for module in map(backbone.network.get_submodule, unit.modules)
+            for module in map(division.network.get_submodule, unit.modules)
             if module is ends[run[-1].name] or next(module.parameters(), None) is not None
         ]
         for run in runs

@@ -42,7 +42,7 @@ class MomentumHook(Hook):
             auxiliary
             for module in model.modules()
             if isinstance(module, LocalBackbone)
-            for auxiliary in module.auxiliaries
+            for auxiliary in module.local_division.auxiliaries
         ]
         of_auxiliaries = {id(copy) for auxiliary in self._auxiliaries for copy in auxiliary.modules()}
         self._own = [copy for copy in _outermost(model) if id(copy) not in of_auxiliaries]

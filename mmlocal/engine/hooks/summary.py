@@ -11,10 +11,11 @@ from mmengine.runner import Runner
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
+from mmlocal.blocks import AUXILIARIES
 from mmlocal.blocks.compiled import compile_report
 from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.optimizers.optim_wrapper import BlockwiseOptimWrapper
-from mmlocal.engine.summary import find_local_backbone, fingerprint, plan_text
+from mmlocal.engine.summary import find_division, fingerprint, plan_text
 from mmlocal.errors import ConfigError
 from mmlocal.models.replacement import replaced_units
 from mmlocal.registry import HOOKS
@@ -39,29 +40,29 @@ class PlanHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Log the plan."""
         self._is_reported = False
-        backbone = find_local_backbone(_inner(runner))
-        if backbone is None:
+        division = find_division(_inner(runner))
+        if division is None:
             return
         if not isinstance(runner.optim_wrapper, BlockwiseOptimWrapper):
             raise ConfigError(
                 f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
-        policy = runner.optim_wrapper.step_policy(backbone.isolated)
+        policy = runner.optim_wrapper.step_policy(division.isolated)
         if isinstance(runner.model, FSDPModule):
             # Nothing is measured in a model that no process has the whole of.
-            runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(backbone)]))
+            runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(division)]))
             return
         if get_world_size() > 1:
-            _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not backbone.isolated)
-        runner.logger.info(plan_text(backbone, policy, _inner(runner)))
+            _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not division.isolated)
+        runner.logger.info(plan_text(division, policy, _inner(runner)))
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Log what was compiled, once it was."""
-        backbone = None if self._is_reported else find_local_backbone(_inner(runner))
+        division = None if self._is_reported else find_division(_inner(runner))
         self._is_reported = True
-        if backbone is not None and backbone.compiled:
-            runner.logger.info(compile_report(backbone.compiled))
+        if division is not None and division.compiled:
+            runner.logger.info(compile_report(division.compiled))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the plan with the weights."""
@@ -77,14 +78,14 @@ class PlanHook(Hook):
         if runner._resume:
             raise ConfigError(_difference(mine, other))
         for states in (checkpoint.get('state_dict', {}), checkpoint.get('ema_state_dict', {})):
-            for key in [key for key in states if '.auxiliaries.' in key or '.replacement.' in key]:
+            for key in [key for key in states if f'.{AUXILIARIES}.' in key or '.replacement.' in key]:
                 del states[key]
 
 
 def plan_of(runner: Runner) -> list[str]:
     """What must be the same for a checkpoint to be resumed: a line a block, and one a replaced unit."""
-    backbone = find_local_backbone(_inner(runner))
-    lines = fingerprint(backbone) if backbone is not None else []
+    division = find_division(_inner(runner))
+    lines = fingerprint(division) if division is not None else []
     return lines + [unit.description for unit in replaced_units(_inner(runner))]
 
 

@@ -12,7 +12,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from mmlocal.blocks import LocalBackbone
+from mmlocal.blocks import Division
 from mmlocal.errors import NonFiniteLossError
 
 __all__ = ['FiniteLosses']
@@ -29,14 +29,14 @@ class FiniteLosses:
 
     Args:
         model: the model (not a wrapper of it).
-        backbone: its `LocalBackbone`, if it has one.
+        division: of its network, if it has a `LocalBackbone`.
 
     Note:
         What one of several processes finds, all are told.
     """
 
-    def __init__(self, model: nn.Module, backbone: LocalBackbone | None) -> None:
-        self._model, self._backbone = model, backbone
+    def __init__(self, model: nn.Module, division: Division | None) -> None:
+        self._model, self._division = model, division
         self._seen: dict[str, Tensor] = {}
         self._batch: tuple[Any, Any] = (None, None)
 
@@ -85,12 +85,12 @@ class FiniteLosses:
         return list(dict.fromkeys(map(self._block_of, broken)))
 
     def _block_of(self, parameter: nn.Parameter) -> str:
-        backbone = self._backbone
-        if backbone is not None:
-            for name, block in zip(backbone.block_names, backbone.blocks, strict=True):
-                if any(parameter is p for unit in block for p in backbone.parameters_of(unit)):
+        division = self._division
+        if division is not None:
+            for name, block in zip(division.block_names, division.blocks, strict=True):
+                if any(parameter is p for unit in block for p in division.parameters_of(unit)):
                     return name
-            for auxiliary in backbone.auxiliaries:
+            for auxiliary in division.auxiliaries:
                 if any(parameter is p for p in auxiliary.parameters()):
                     return f'the auxiliary of {auxiliary.name}'
         return "the model's own heads"

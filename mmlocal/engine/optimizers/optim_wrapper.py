@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
-from mmlocal.blocks import Done, LocalBackbone, LocalStep
+from mmlocal.blocks import Division, Done, LocalStep
 from mmlocal.engine.distributed import GradientReducer, LocalDataParallel
 from mmlocal.engine.optimizers.finite_losses import FiniteLosses
 from mmlocal.engine.optimizers.split_heads import SplitEnd
-from mmlocal.engine.summary import find_local_backbone
+from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError, NonFiniteLossError
 from mmlocal.registry import OPTIM_WRAPPERS
 
@@ -83,14 +83,13 @@ class BlockwiseOptimWrapper(OptimWrapper):
                 f"accumulative_counts = {count} does not go with on_nonfinite = 'skip': the gradients of the batches "
                 "before are in the same sums. Use 'stop'"
             )
-        _drop_frozen(optimizer)
         super().__init__(optimizer=optimizer, **kwargs)
         self._given_policy, self.on_nonfinite = step_policy, on_nonfinite
         self._separable = count == 1 and not kwargs.get('clip_grad')
         self._split_end = split_end
         self._skipped = 0
         self._finite: FiniteLosses | None = None
-        self._backbone: LocalBackbone | None = None
+        self._division: Division | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -122,8 +121,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
         """Open the local step around the forward; links to earlier blocks live on until `backward`."""
         self._forget()
         inner: Any = model.module if is_model_wrapper(model) else model
-        self._backbone = find_local_backbone(inner)
-        self._finite = finite = FiniteLosses(inner, self._backbone)
+        self._division = find_division(inner)
+        self._finite = finite = FiniteLosses(inner, self._division)
         step = LocalStep(self._backward_local, self._block_done, self._log)
         end = SplitEnd(self._backward_local)
         with super().optim_context(model), step.open(inner), ExitStack() as stack:
@@ -143,7 +142,7 @@ class BlockwiseOptimWrapper(OptimWrapper):
 
     @property
     def _per_block(self) -> bool:
-        return self._backbone is not None and self.step_policy(self._backbone.isolated) == 'per_block'
+        return self._division is not None and self.step_policy(self._division.isolated) == 'per_block'
 
     def _open_reducer(self, model: nn.Module, inner: nn.Module, stack: ExitStack) -> GradientReducer | None:
         """What averages this step's gradients; none where there is nothing to average, or stock DDP does."""
@@ -152,9 +151,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         trained = {name: p for name, p in inner.named_parameters() if p.requires_grad}
         if isinstance(model, LocalDataParallel):
             return GradientReducer(trained, model.process_group, model.comm_hook, int(model.bucket_cap_mb * 2**20))
-        if not isinstance(model, DistributedDataParallel) or self._backbone is None:
+        if not isinstance(model, DistributedDataParallel) or self._division is None:
             return None
-        if self._backbone.isolated and not self._per_block:
+        if self._division.isolated and not self._per_block:
             return None
         # Its reducer takes gradients as final when the forward ends.
         stack.enter_context(model.no_sync())
@@ -193,26 +192,25 @@ class BlockwiseOptimWrapper(OptimWrapper):
 
     def _block_done(self, done: Done) -> None:
         per_block = self.step_policy(done.alone) == 'per_block'
-        if self._reducer is None or self._backbone is None:
+        if self._reducer is None or self._division is None:
             if per_block:
                 self._finish_block()
             return
         before = self._under_way
-        self._under_way = self._reducer.start(self._final(self._backbone, done))
+        self._under_way = self._reducer.start(self._final(self._division, done))
         if per_block and before:
             # Of the block before this one, whose gradients are on their way.
             self._reducer.wait(before)
             self._under_way -= before
             self._finish_block()
 
-    def _final(self, backbone: LocalBackbone, done: Done) -> Iterator[nn.Parameter]:
+    def _final(self, division: Division, done: Done) -> Iterator[nn.Parameter]:
         """What no other loss will reach."""
-        for unit in (unit for segment in backbone.segments[: done.segments] for unit in segment):
-            yield from backbone.parameters_of(unit)
-        if done.segments:  # position embeddings and the like
-            inside = {p for unit in backbone.units for p in backbone.parameters_of(unit)}
-            yield from (p for p in backbone.network.parameters() if p not in inside and p.grad is not None)
-        for auxiliary in backbone.auxiliaries:
+        for unit in (unit for segment in division.segments[: done.segments] for unit in segment):
+            yield from division.parameters_of(unit)
+        if done.segments:
+            yield from (p for p in division.parameters_of_none() if p.grad is not None)
+        for auxiliary in division.auxiliaries:
             if auxiliary.name == done.name:
                 yield from auxiliary.parameters()
 
@@ -244,10 +242,3 @@ class BlockwiseOptimWrapper(OptimWrapper):
         if self._finite is not None and 'loss' in name:
             self._finite.note(name, value)
         self.message_hub.update_scalar(f'train/{name}', value)
-
-
-def _drop_frozen(optimizer: Optimizer) -> None:
-    """Take frozen parameters out; mmengine hands them all to the optimizer."""
-    for group in optimizer.param_groups:
-        group['params'] = [p for p in group['params'] if p.requires_grad]
-    optimizer.param_groups[:] = [group for group in optimizer.param_groups if group['params']]

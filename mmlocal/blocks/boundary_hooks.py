@@ -1,0 +1,91 @@
+"""Forward hooks on the units of a divided network: outside of a training step they let everything pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.profiler import record_function
+
+from mmlocal.blocks.division import Division
+from mmlocal.blocks.step import Span, Trainer, current_step
+from mmlocal.blocks.units import Unit, separate
+
+__all__ = ['Boundary', 'hook_units']
+
+
+def hook_units(division: Division) -> None:
+    """Boundaries at the cuts; detached features where a loss stops, and where a unit is read after its block."""
+    boundaries = {
+        end.name: Boundary(name, trainer, span, segment) for name, end, trainer, span, segment in division.boundaries()
+    }
+    reads = {name for trainer in division.auxiliaries for name in trainer.reads}
+    for i, segment in enumerate(division.segments[:-1]):
+        for unit in segment:
+            if unit.name in reads:
+                _hook(division.network, unit, _Keep(unit.name))
+            if unit.name in boundaries:
+                _hook(division.network, unit, boundaries[unit.name])
+            elif unit is segment[-1]:
+                _hook(division.network, unit, _EndSegment(i))
+            elif any(division.segment_of(reader) > i for reader in division.probe.readers(unit.name)):
+                _hook(division.network, unit, _link)
+
+
+def _hook(network: nn.Module, unit: Unit, hook: Any) -> None:
+    network.get_submodule(unit.end).register_forward_hook(hook)
+
+
+class Boundary:
+    """Forward hook on the last module of a block: trains the block and replaces its output."""
+
+    def __init__(self, block: str, trainer: Trainer | None, reach: Span, segment: int) -> None:
+        self.block = block
+        self.trainer = trainer
+        self.reach = reach
+        self.segment = segment
+
+    def __call__(self, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        step = current_step()
+        if step is None:
+            return None
+        feature, further = separate(output, args[1:])
+        with record_function(f'{self.block}.boundary'):
+            leaf = step.train_block(feature, self.trainer, self.reach, self.segment, further)
+        return leaf if output is feature else (leaf, *further)
+
+
+class _Keep:
+    """Forward hook on a unit whose output a later auxiliary reads."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        step = current_step()
+        if step is not None:
+            step.keep(self.name, separate(output)[0])
+
+
+class _EndSegment:
+    """Forward hook on a unit inside a block from which on later losses flow back."""
+
+    def __init__(self, segment: int) -> None:
+        self.segment = segment
+
+    def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        step, (feature, further) = current_step(), separate(output)
+        if step is None or not feature.requires_grad:
+            return None
+        leaf = step.end_segment(feature, self.segment)
+        return leaf if output is feature else (leaf, *further)
+
+
+def _link(_module: nn.Module, _args: Any, output: Any) -> Any:
+    """Forward hook on a unit inside a block that something after the block reads."""
+    step, (feature, further) = current_step(), separate(output)
+    # What is frozen has no graph to enter.
+    if step is None or not feature.requires_grad:
+        return None
+    leaf = step.link(feature)
+    return leaf if output is feature else (leaf, *further)
