@@ -9,7 +9,7 @@ from mmengine.registry import METRICS, RUNNERS
 from mmengine.runner import Runner
 
 from mmlocal.cli import add_config_arguments, exit_with_message, prepare, read_config
-from mmlocal.engine.distributed import join_processes
+from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.validation.data import check_loops
 
@@ -51,6 +51,7 @@ def dump_results(path):
 
 
 @exit_with_message
+@end_together
 def main():
     args = parse_args()
     faults = Faults()
@@ -65,9 +66,10 @@ def main():
     with faults.under():
         cfg = prepare(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
     faults.report()
-    join_processes(args.launcher)
+    compare_settings(cfg, ['test'])
+    join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    check_loops(runner, ['test'])
+    compare_data(runner, check_loops(runner, ['test']))
     if args.out:
         runner.test_evaluator.metrics.append(dump_results(args.out))
     runner.test()

@@ -9,7 +9,7 @@ from mmlocal.cli import add_config_arguments, check_work_dir, exit_with_message,
 from mmlocal.config import method_names
 from mmlocal.config.complete import save_safely
 from mmlocal.engine import ProgressHook
-from mmlocal.engine.distributed import join_processes
+from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
 from mmlocal.engine.resume import newest_checkpoint, trust_checkpoints
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.validation.data import check_loops
@@ -48,6 +48,7 @@ def set_auto_scale_lr(cfg):
 
 
 @exit_with_message
+@end_together
 def main():
     args = parse_args()
     faults = Faults()
@@ -61,14 +62,15 @@ def main():
     with faults.under():
         cfg = prepare(cfg, ('train', 'val'), checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
-    join_processes(args.launcher)
+    compare_settings(cfg, ['train', 'val'])
+    join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
     check_work_dir(cfg.work_dir)
     save_safely(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not args.no_progress:
         runner.register_hook(ProgressHook())
     # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
-    check_loops(runner, ['train', 'val'])
+    compare_data(runner, check_loops(runner, ['train', 'val']))
     runner.train()
 
 

@@ -21,7 +21,7 @@ __all__ = ['auxiliaries_of', 'find_backbone', 'find_replaced', 'is_local', 'is_p
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _CONSTRUCTOR = 'mmlocal.LocalOptimWrapperConstructor'
-_STOCK = 'MMDistributedDataParallel'
+_STOCK, _DDP = 'MMDistributedDataParallel', 'DDPStrategy'
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
 _LOOPS = {
     'EpochBasedTrainLoop': 'mmlocal.ResumableEpochLoop',
@@ -84,7 +84,7 @@ def localize(cfg: Config) -> Config:
     cfg = copy.deepcopy(cfg)
     if replaced is not None and replaced[1].get('turns', 1) > 1:
         # Units that wait for their turn get no gradient.
-        cfg.find_unused_parameters = True
+        _find_unused(cfg)
     if found is None:
         return _prepared(cfg, _HOOKS_OF_REPLACED)
     place, backbone = found[0], find_backbone(cfg)[1]  # type: ignore[index]
@@ -172,13 +172,35 @@ def _swap_wrapper(cfg: Config) -> None:
 
 
 def _set_model_wrapper(cfg: Config) -> None:
-    """What the runner wraps the model in, where several processes train."""
-    wrapper = cfg.get('model_wrapper_cfg')
+    """What the model is wrapped in where several processes train."""
+    holder, key = _holder_of_wrapper(cfg)
+    wrapper = holder.get(key)
     if not wrapper:
-        cfg.model_wrapper_cfg = dict(type='mmlocal.LocalDataParallel')
+        holder[key] = ConfigDict(type='mmlocal.LocalDataParallel')
     elif wrapper.get('type', _STOCK) == _STOCK:
         # Without it the gradients of all blocks but the last are silently not averaged.
         wrapper.setdefault('find_unused_parameters', True)
+
+
+def _find_unused(cfg: Config) -> None:
+    """Let stock DDP look for parameters without a gradient."""
+    holder, key = _holder_of_wrapper(cfg)
+    if holder is cfg:
+        cfg.find_unused_parameters = True
+        return
+    if not holder.get(key):
+        holder[key] = ConfigDict(type=_STOCK, broadcast_buffers=False)  # as the strategy takes
+    holder[key]['find_unused_parameters'] = True
+
+
+def _holder_of_wrapper(cfg: Config) -> tuple[Any, str]:
+    """Who wraps the model, runner or strategy, and the key of it; a dict of nobody's where a strategy wraps nothing."""
+    if cfg.get('runner_type') != 'FlexibleRunner':
+        return cfg, 'model_wrapper_cfg'
+    if cfg.get('launcher', 'none') != 'none' and not cfg.get('strategy'):
+        cfg.strategy = ConfigDict(type=_DDP)  # as the runner takes
+    strategy = cfg.get('strategy') or {}
+    return (strategy if strategy.get('type') == _DDP else {}), 'model_wrapper'
 
 
 def _make_resumable(cfg: Config) -> None:

@@ -20,6 +20,7 @@ from mmlocal.validation.data.files import loaders_of
 from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
 from mmlocal.validation.optimizers import check_scheduler
 from mmlocal.validation.own_components import check_arguments, shown
+from mmlocal.validation.runners import check_runner
 
 __all__ = ['READ_BESIDE_THE_RUNNER', 'check_forms', 'check_keys', 'check_scope', 'check_sections']
 
@@ -138,6 +139,8 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
             _check_each(cfg.get('param_scheduler'), check_scheduler)
         with faults.under('model_wrapper_cfg'):
             _check_one(cfg.get('model_wrapper_cfg'), kinds.MODEL_WRAPPERS)
+    with faults.under():
+        check_runner(cfg)
     _check_surroundings(cfg, faults)
     faults.report()
 

@@ -208,3 +208,43 @@ def test_a_network_with_replaced_units_resumes_to_the_bit(config):
     cfg.model.backbone.turns = 2
     assert localize(cfg).find_unused_parameters
     assert localize(completed)._cfg_dict == completed._cfg_dict
+
+
+LOCAL, STOCK = dict(type='mmlocal.LocalDataParallel'), dict(type='MMDistributedDataParallel')
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'strategy', 'expected'),
+    [
+        ('none', None, None),
+        ('none', dict(type='SingleDeviceStrategy'), dict(type='SingleDeviceStrategy')),
+        ('pytorch', None, dict(type='DDPStrategy', model_wrapper=LOCAL)),
+        (
+            'pytorch',
+            dict(type='DDPStrategy', sync_bn='torch'),
+            dict(type='DDPStrategy', sync_bn='torch', model_wrapper=LOCAL),
+        ),
+        (
+            'pytorch',
+            dict(type='DDPStrategy', model_wrapper=STOCK),
+            dict(type='DDPStrategy', model_wrapper=dict(STOCK, find_unused_parameters=True)),
+        ),
+        ('pytorch', dict(type='mmlocal.FullyShardedStrategy'), dict(type='mmlocal.FullyShardedStrategy')),
+    ],
+    ids=str,
+)
+def test_the_strategy_of_a_flexible_runner_wraps_the_model(config, launcher, strategy, expected):
+    cfg = config('man/resnet32_man_mini-digits.py')
+    cfg.merge_from_dict(dict(runner_type='FlexibleRunner', launcher=launcher, strategy=strategy))
+    completed = localize(cfg)
+    assert completed.strategy == expected
+    assert 'model_wrapper_cfg' not in completed
+    assert localize(completed)._cfg_dict == completed._cfg_dict
+
+
+def test_units_that_wait_their_turn_under_a_flexible_runner(config):
+    cfg = config('replacement/resnet32_replacement_mini-digits.py')
+    cfg.merge_from_dict(dict(runner_type='FlexibleRunner', launcher='pytorch'))
+    cfg.model.backbone.turns = 2
+    wrapper = dict(STOCK, broadcast_buffers=False, find_unused_parameters=True)
+    assert localize(cfg).strategy == dict(type='DDPStrategy', model_wrapper=wrapper)

@@ -160,7 +160,12 @@ def without(rank, count):
     assert some.grad.tolist() == [0.5, 0.5]
 
 
+def other_shapes(rank, count):
+    with pytest.raises(ConfigError, match=r'^weight = torch.float32 of \(2, 2\) in rank 0, torch.float32 of \(3'):
+        LocalDataParallel(torch.nn.Linear(2, 2 + rank))
+
+
 @pytest.mark.integration
-@pytest.mark.parametrize('check', [late, without])
+@pytest.mark.parametrize('check', [late, without, other_shapes])
 def test_reducer(check):
     in_processes(check, 2)

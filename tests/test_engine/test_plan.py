@@ -109,6 +109,14 @@ def test_wrappers_that_would_leave_processes_apart_are_refused(make_host, monkey
         PlanHook().before_train(one)
 
 
+def test_processes_with_different_plans_are_refused(make_host, monkeypatch):
+    """Of the same config, as code may have it."""
+    place = 'mmlocal.engine.distributed.differences.all_gather_object'
+    monkeypatch.setattr(place, lambda mine, group: [mine, 'other' if isinstance(mine, str) else dict(plan='other')])
+    with pytest.raises(ConfigError, match=r'^plan = per_block steps; stem .* layer1.*in rank 0, other in rank 1'):
+        PlanHook().before_train(runner(make_host(partition=CUTS)))
+
+
 def test_checkpoints_carry_the_plan(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
     checkpoint = {}

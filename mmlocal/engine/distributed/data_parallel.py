@@ -10,6 +10,7 @@ import torch
 from mmengine.dist import broadcast
 from torch import Tensor, nn
 
+from mmlocal.engine.distributed.differences import check_same, shapes_of
 from mmlocal.engine.distributed.reducer import CommunicationHook
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODEL_WRAPPERS
@@ -31,6 +32,7 @@ class LocalDataParallel(nn.Module):
         process_group: the processes; all of them if not given.
         comm_hook: sums a tensor over the processes, `hook(tensor, process_group) -> Future`; `all_reduce` if not given.
         bucket_cap_mb: largest size in MiB of what is sent at once.
+        device_ids: not used, as the model is on its device; mmengine's `DDPStrategy` gives it to every wrapper.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class LocalDataParallel(nn.Module):
         process_group: Any = None,
         comm_hook: CommunicationHook | None = None,
         bucket_cap_mb: float = 25,
+        device_ids: Any = None,
     ) -> None:
         super().__init__()
         self.module: Any = module
         self.process_group, self.comm_hook, self.bucket_cap_mb = process_group, comm_hook, bucket_cap_mb
+        check_same(shapes_of(module), process_group)
         with torch.no_grad():
             for tensor in [*module.parameters(), *module.buffers()]:
                 broadcast(tensor, 0, process_group)

@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from mmlocal.blocks import Division, LocalBackbone
 from mmlocal.blocks.partition import to_blocks
+from mmlocal.engine.distributed.differences import check_same, shapes_of
 from mmlocal.errors import ConfigError
 from mmlocal.registry import STRATEGIES
 
@@ -107,6 +108,7 @@ def shard_blocks(model: nn.Module) -> None:
     divisions = [module.local_division for module in model.modules() if isinstance(module, LocalBackbone)]
     if any(division.reconcile for division in divisions):
         raise ConfigError('reconcile differentiates a gradient, which FSDP2 does not; use mmlocal.LocalDataParallel')
+    check_same(shapes_of(model))
     with torch.no_grad():
         for tensor in [*model.parameters(), *model.buffers()]:
             broadcast(tensor)

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmlocal.blocks import AUXILIARIES
 from mmlocal.blocks.compiled import compile_report
 from mmlocal.engine.distributed import LocalDataParallel
+from mmlocal.engine.distributed.differences import check_same
 from mmlocal.engine.optimizers.optim_wrapper import BlockwiseOptimWrapper
 from mmlocal.engine.summary import find_division, fingerprint, plan_text
 from mmlocal.errors import ConfigError
@@ -30,9 +31,10 @@ class PlanHook(Hook):
     """Logs the plan at start, writes it into checkpoints, and compares it on resume.
 
     Raises:
-        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, or the model's
-            wrapper would not average their gradients; on resume, if the checkpoint was trained by another
-            plan: optimizer state is restored by position and would go to the wrong parameters.
+        ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, the model's
+            wrapper would not average their gradients, or processes have different plans; on resume, if the
+            checkpoint was trained by another plan: optimizer state is restored by position and would go to the
+            wrong parameters.
     """
 
     priority = 'VERY_HIGH'
@@ -49,12 +51,14 @@ class PlanHook(Hook):
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
         policy = runner.optim_wrapper.step_policy(division.isolated)
+        check_same({'plan': '; '.join([f'{policy} steps', *fingerprint(division)])})
         if isinstance(runner.model, FSDPModule):
             # Nothing is measured in a model that no process has the whole of.
             runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(division)]))
             return
         if get_world_size() > 1:
-            _refuse_wrapper(runner.model, averaged_here=policy == 'per_block' or not division.isolated)
+            place = 'strategy.model_wrapper' if hasattr(runner, 'strategy') else 'model_wrapper_cfg'
+            _refuse_wrapper(runner.model, place, averaged_here=policy == 'per_block' or not division.isolated)
         runner.logger.info(plan_text(division, policy, _inner(runner)))
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
@@ -93,24 +97,24 @@ def _inner(runner: Runner) -> Any:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-def _refuse_wrapper(model: Any, averaged_here: bool) -> None:
+def _refuse_wrapper(model: Any, place: str, averaged_here: bool) -> None:
     """Wrappers that would leave gradients unaveraged, or average them wrong, without a word."""
     name = type(model).__name__
     if isinstance(model, LocalDataParallel):
         return
     if not isinstance(model, DistributedDataParallel):
         raise ConfigError(
-            f'model_wrapper_cfg.type = {name!r} does not average the gradients of blocks: use '
+            f'{place}.type = {name!r} does not average the gradients of blocks: use '
             "'mmlocal.LocalDataParallel' or 'MMDistributedDataParallel'"
         )
     if model.static_graph:
         raise ConfigError(
-            'model_wrapper_cfg.static_graph = True: from the second iteration on the gradients of blocks are not '
+            f'{place}.static_graph = True: from the second iteration on the gradients of blocks are not '
             'averaged; leave it out'
         )
     if not model.find_unused_parameters and not averaged_here:
         raise ConfigError(
-            f'model_wrapper_cfg: {name} with find_unused_parameters = False does not average the gradients of blocks '
+            f'{place}: {name} with find_unused_parameters = False does not average the gradients of blocks '
             "in the first iteration: set it to True, or use 'mmlocal.LocalDataParallel'"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from mmengine.dist import all_gather_object, get_rank, is_main_process
@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmlocal.engine.hooks.summary import PLAN_KEY, plan_of
 from mmlocal.engine.resume.checkpoint_files import newest_checkpoint
-from mmlocal.engine.resume.durable import DURABLE, remove_unfinished, write_durably
+from mmlocal.engine.resume.durable import DURABLE, all_durably, remove_unfinished, write_durably
 from mmlocal.engine.resume.run_state import (
     data_position,
     differences,
@@ -183,7 +183,8 @@ class SafeCheckpointHook(CheckpointHook):
     def _explained(self, runner: Runner, path: str) -> Iterator[None]:
         """Tell what could not be written, why, and what there is to go on from."""
         try:
-            yield
+            with all_durably() if self.backend_args == dict(backend=DURABLE) else nullcontext():
+                yield
         except OSError as error:
             last = os.path.join(runner.work_dir, 'last_checkpoint')
             stands = 'There is none before it'

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from mmengine.fileio import LocalBackend, register_backend
 
-__all__ = ['DURABLE', 'DurableBackend', 'remove_unfinished', 'write_durably']
+__all__ = ['DURABLE', 'DurableBackend', 'all_durably', 'remove_unfinished', 'write_durably']
 
 DURABLE = 'mmlocal.durable'
 _UNFINISHED = '.{}.unfinished'
@@ -78,3 +78,16 @@ class DurableBackend(LocalBackend):
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text; else as `put`."""
         write_durably(filepath, obj.encode(encoding))
+
+
+@contextmanager
+def all_durably() -> Iterator[None]:
+    """Let all that mmengine writes to the disk meanwhile go through `DurableBackend`.
+
+    The strategies of a `FlexibleRunner` are told a file and no backend.
+    """
+    register_backend('local', DurableBackend, force=True, prefixes='')
+    try:
+        yield
+    finally:
+        register_backend('local', LocalBackend, force=True, prefixes='')

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import nn
 
 from mmlocal.validation.data.building import annotation_fault, explain
 from mmlocal.validation.data.checks import check_dataset
@@ -16,19 +18,23 @@ from mmlocal.errors import ConfigError, Faults
 __all__ = ['check_evaluators', 'check_loops']
 
 
-def check_loops(runner: Runner, splits: Iterable[str]) -> None:
+def check_loops(runner: Runner, splits: Iterable[str]) -> list[tuple[str, Any]]:
     """Build the loops of a runner, and look at their data.
 
     The runner keeps the loops, so each dataset is built once, as without this. From here on, a sample
     that is wrong raises a `DataError`.
 
+    Returns:
+        The data loaders, each with its place in the config.
+
     Raises:
         ConfigError: with all that was found.
     """
-    faults, targets = Faults(), targets_of(runner.cfg)
+    faults, targets, loaders = Faults(), targets_of(runner.cfg), []
     for split in splits:
         with faults.under():
             for place, loader in _build(runner, split):
+                loaders.append((place, loader))
                 with faults.under():
                     check_dataset(loader.dataset, f'{place}.dataset', targets, to_train=split == 'train')
                 if split == 'train':
@@ -36,8 +42,9 @@ def check_loops(runner: Runner, splits: Iterable[str]) -> None:
                         _check_batches(runner, loader)
                     if not faults.found:
                         with faults.under():
-                            _check_image(runner.model, loader.dataset)
+                            _check_image_with_model(runner, loader.dataset)
     faults.report()
+    return loaders
 
 
 def _build(runner: Runner, split: str) -> list[tuple[str, Any]]:
@@ -82,6 +89,32 @@ def _check_batches(runner: Runner, loader: Any) -> None:
     if isinstance(runner.train_loop, EpochBasedTrainLoop) and not len(loader):
         size, images = runner.cfg.train_dataloader.get('batch_size', 1), len(loader.dataset)
         raise ConfigError(f'batch_size = {size}, but there are {images} images, and an incomplete batch is dropped')
+
+
+def _check_image_with_model(runner: Runner, dataset: Any) -> None:
+    """Now, or right before the run where the model is built no earlier: by the strategy of a `FlexibleRunner`."""
+    if isinstance(runner.model, nn.Module):
+        _check_image(runner.model, dataset)
+    else:
+        runner.register_hook(_ImageCheck(dataset))
+
+
+class _ImageCheck(Hook):
+    """The check of the first image, put off until there is a model."""
+
+    priority = 'VERY_HIGH'
+    # Nothing of it is for a checkpoint.
+    is_kept = False
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def before_run(self, runner: Runner) -> None:
+        from mmlocal.engine.resume.run_state import random_state, set_random_state
+
+        state = random_state()
+        _check_image(runner.model, self._dataset)
+        set_random_state(state)
 
 
 def _check_image(model: Any, dataset: Any) -> None:
