@@ -39,7 +39,7 @@ def step(loop, batch):
         for module in model.modules():
             # The two copies start equal, where the scalar between them has no gradient.
             if isinstance(module, MomentumBridge):
-                for p in module.bias.parameters():
+                for p in module.learnable.parameters():
                     p.add_(0.1 * torch.randn_like(p))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     logs = loop.step(**batch)

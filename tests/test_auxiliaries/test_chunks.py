@@ -120,7 +120,7 @@ def test_more_chunks_than_images_are_as_many_as_images():
 def test_batch_norm_counts_a_recomputed_bridge_once():
     feature, batch = batch_of('cls')
     auxiliary = build('cls', coupled=True, recompute=True)
-    norm = auxiliary.bridge.bias[1]
+    norm = auxiliary.bridge.learnable[1]
     trained(auxiliary, feature, batch)
     assert norm.num_batches_tracked == 1
 

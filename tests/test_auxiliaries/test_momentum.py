@@ -70,7 +70,7 @@ def test_copies_start_equal_to_their_source(make_host, make_loop, man_auxiliary)
     torch.nn.init.constant_(host.backbone.layer2[0].conv1.weight, 0.25)
     make_loop(host)
     bridge = host.backbone.local_division.auxiliaries[0].bridge
-    for copied in (bridge.bias, bridge.ema.module):
+    for copied in (bridge.learnable, bridge.ema.module):
         assert torch.equal(copied.conv1.weight, host.backbone.layer2[0].conv1.weight)
 
 
@@ -109,7 +109,7 @@ def test_man_plus_plus_at_one_is_man_and_its_ends_are_the_copies():
         scaled.scale.fill_(0)
         assert torch.equal(scaled(x), 2 * scaled.ema(x))
         scaled.scale.fill_(2)
-        assert torch.equal(scaled(x), 2 * scaled.bias(x))
+        assert torch.equal(scaled(x), 2 * scaled.learnable(x))
 
 
 def test_gradients_of_the_scaled_pair():
@@ -120,7 +120,7 @@ def test_gradients_of_the_scaled_pair():
         scaled.scale.fill_(0.7)
     scaled(x).sum().backward()
     with torch.no_grad():
-        slope = (scaled.bias(x) - scaled.ema(x)).sum()
+        slope = (scaled.learnable(x) - scaled.ema(x)).sum()
     torch.testing.assert_close(scaled.scale.grad, slope)
     assert scaled.ema.module.weight.grad is None
     mixed = 0.7 * scaled.bias.weight + 1.3 * scaled.ema.module.weight
@@ -132,12 +132,12 @@ def test_gradients_of_the_scaled_pair():
 def test_copies_normalise_as_their_source_does(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary, norm_eval=True)
     copies = host.backbone.local_division.auxiliaries[0].bridge
-    assert not copies.bias.bn1.training
+    assert not copies.learnable.bn1.training
     assert not copies.ema.module.bn1.training
     assert (
         make_host(partition=CUTS, auxiliary=man_auxiliary)
         .backbone.local_division.auxiliaries[0]
-        .bridge.bias.bn1.training
+        .bridge.learnable.bn1.training
     )
 
 

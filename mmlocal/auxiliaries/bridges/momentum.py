@@ -72,7 +72,7 @@ class MomentumBridge(CopyBridge):
         return [chained(modules)] if self._whole else modules
 
     @property
-    def bias(self) -> nn.Module:
+    def learnable(self) -> nn.Module:
         """The trainable copy beside the momentum copy."""
         first: nn.Module = self.copies[0]
         return first

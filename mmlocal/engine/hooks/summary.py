@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
-from mmlocal.blocks import AUXILIARIES
+from mmlocal.blocks import AUXILIARIES, Division
 from mmlocal.blocks.compiled import compile_report
 from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.distributed.differences import check_same
@@ -24,6 +24,7 @@ from mmlocal.registry import HOOKS
 __all__ = ['PlanHook']
 
 PLAN_KEY = 'local_plan'
+_RULED = ('lr', 'weight_decay')
 
 
 @HOOKS.register_module()
@@ -50,6 +51,7 @@ class PlanHook(Hook):
                 f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
                 "end: use 'mmlocal.BlockwiseOptimWrapper'"
             )
+        _refuse_rules(runner.optim_wrapper, division)
         policy = runner.optim_wrapper.step_policy(division.isolated)
         check_same({'plan': '; '.join([f'{policy} steps', *fingerprint(division)])})
         if isinstance(runner.model, FSDPModule):
@@ -91,6 +93,17 @@ def plan_of(runner: Runner) -> list[str]:
     division = find_division(_inner(runner))
     lines = fingerprint(division) if division is not None else []
     return lines + [unit.description for unit in replaced_units(_inner(runner))]
+
+
+def _refuse_rules(wrapper: BlockwiseOptimWrapper, division: Division) -> None:
+    """Rules for learning rates and decays that go by name, and do not know what an auxiliary stands for."""
+    told = {tuple(group.get(key) for key in _RULED) for group in wrapper.optimizer.param_groups}
+    if len(told) > 1 and len(division.auxiliaries) and not getattr(wrapper, 'knows_auxiliaries', False):
+        raise ConfigError(
+            f'optim_wrapper gives parameters {len(told)} different learning rates or decays, by rules that do not know '
+            "the auxiliaries: add constructor='mmlocal.LocalOptimWrapperConstructor', and base_constructor=... for "
+            'the one of now'
+        )
 
 
 def _inner(runner: Runner) -> Any:
