@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmlocal.blocks.units import Unit, separate
 from mmlocal.errors import ConfigError
+from mmlocal.randomness import undisturbed
 
 __all__ = ['OUTPUTS', 'Layout', 'Probe', 'Shape', 'probe']
 
@@ -79,6 +80,7 @@ class _Seen:
     leaf: Tensor | None = None
 
 
+@undisturbed()
 def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
     """Run `image` (1, C, H, W) through `network` once and watch its units.
 

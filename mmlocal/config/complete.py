@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import InfiniteSampler
 
 from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
@@ -29,7 +30,7 @@ _LOOPS = {
 }
 # What a network with replaced units needs of these to resume to the bit; it has no copies to move.
 _HOOKS_OF_REPLACED = ('mmlocal.PlanHook', 'mmlocal.ExactResumeHook')
-_SEED = 'mmlocal.SeedSample'
+_INFINITE = ('InfiniteSampler', 'mmengine.InfiniteSampler', InfiniteSampler)
 _PLANNED = ('Balanced', 'Budget')
 _SLOTS = ('backbone', 'generator')
 
@@ -204,7 +205,7 @@ def _holder_of_wrapper(cfg: Config) -> tuple[Any, str]:
 
 
 def _make_resumable(cfg: Config) -> None:
-    """A loop that goes on anywhere, and augmentations that depend on epoch, sample and visit alone."""
+    """A loop that goes on anywhere, and a sampler whose indices know their pass, also behind a skip."""
     loop, loader = cfg.get('train_cfg') or {}, cfg.get('train_dataloader') or {}
     by_default = ('EpochBasedTrainLoop' if loop['by_epoch'] else 'IterBasedTrainLoop') if 'by_epoch' in loop else None
     name = loop.get('type', by_default)
@@ -212,12 +213,8 @@ def _make_resumable(cfg: Config) -> None:
         loop.pop('by_epoch', None)
         loop['type'] = _LOOPS[name]
     sampler = loader.get('sampler')
-    if isinstance(sampler, Mapping) and sampler.get('type') == 'InfiniteSampler':
+    if isinstance(sampler, Mapping) and sampler.get('type') in _INFINITE:
         loader['sampler']['type'] = 'mmlocal.CountedSampler'
-    for stream, dataset in enumerate(_with_pipelines(loader.get('dataset'))):
-        if dataset['pipeline'] and dataset['pipeline'][0].get('type') != _SEED:
-            told = {'stream': stream} if stream else {}
-            dataset['pipeline'] = [ConfigDict(type=_SEED, **told), *dataset['pipeline']]
 
 
 def save_safely(cfg: Config) -> None:
@@ -227,14 +224,3 @@ def save_safely(cfg: Config) -> None:
     hook: Any = cfg.default_hooks.setdefault('checkpoint', ConfigDict(type='CheckpointHook', interval=1))
     if isinstance(hook, Mapping) and hook.get('type') in ('CheckpointHook', 'mmengine.CheckpointHook'):
         cfg.default_hooks.checkpoint['type'] = 'mmlocal.SafeCheckpointHook'
-
-
-def _with_pipelines(dataset: Any) -> Iterator[Any]:
-    """Datasets with a pipeline of their own: inside wrappers, of those that are joined, and mixing ones."""
-    if not isinstance(dataset, Mapping):
-        return
-    if 'pipeline' in dataset:
-        yield dataset
-    yield from _with_pipelines(dataset.get('dataset'))
-    for one in dataset.get('datasets') or ():
-        yield from _with_pipelines(one)

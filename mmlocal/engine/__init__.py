@@ -9,7 +9,6 @@ from mmlocal.engine.resume import (
     ResumableEpochLoop,
     ResumableIterLoop,
     SafeCheckpointHook,
-    SeedSample,
 )
 from mmlocal.engine.schedulers import BlendedCosineLR
 
@@ -29,5 +28,4 @@ __all__ = [
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'SafeCheckpointHook',
-    'SeedSample',
 ]

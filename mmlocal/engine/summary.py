@@ -10,6 +10,7 @@ from torch import nn
 
 from mmlocal.blocks import Batch, Division, LocalBackbone, separate, span
 from mmlocal.memory import SavedBytes
+from mmlocal.randomness import undisturbed
 
 __all__ = ['BlockPlan', 'find_division', 'fingerprint', 'make_plan', 'plan_text']
 
@@ -51,6 +52,7 @@ def fingerprint(division: Division) -> list[str]:
     return [f'{span(block)}: {trainer}' for block, trainer in zip(division.blocks, trainers, strict=True)]
 
 
+@undisturbed()
 def make_plan(division: Division) -> list[BlockPlan]:
     """Measure the plan of a division by one forward of an empty image; its weights stay as they are."""
     saved = _saved_bytes(division)

@@ -20,6 +20,8 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily as real_tensors
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
+from mmlocal.randomness import undisturbed
+
 __all__ = ['fake_step', 'make_fake']
 
 _BYTES_OF_A_REAL_TENSOR = 2**20
@@ -35,7 +37,7 @@ def fake_step() -> Iterator[FakeTensorMode]:
     numbers that are not there (non-maximum suppression, positives of a prediction), a draw of random ones is taken.
     """
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with _mmcv_forms(), fake, _Hybrid(fake):
+    with undisturbed(), _mmcv_forms(), fake, _Hybrid(fake):
         yield fake
 
 

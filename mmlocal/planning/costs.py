@@ -17,6 +17,7 @@ from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.training_step import TrainingStep, estimate
+from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
 
 __all__ = ['Costs', 'count_costs']
@@ -74,6 +75,7 @@ class Costs:
         return self.static + sum(chosen) + peak
 
 
+@undisturbed()
 def count_costs(cfg: Config, shape: tuple[int, int, int], batch: int) -> Costs:
     """Costs of every unit under the config's auxiliary, from one estimated step with a cut behind each.
 

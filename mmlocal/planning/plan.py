@@ -18,6 +18,7 @@ from mmlocal.planning.costs import count_costs
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
 from mmlocal.planning.training_step import TrainingStep, estimate
+from mmlocal.randomness import undisturbed
 
 __all__ = ['parse_bytes', 'plan']
 
@@ -27,6 +28,7 @@ _NEAR, _TRIES = 1.04, 3
 _CHUNKS = 4
 
 
+@undisturbed()
 def plan(cfg: Config, checkpoint: str | None = None) -> Config:
     """Put the cuts in the place of `Balanced` or `Budget`; any other config stays as it is.
 

@@ -22,6 +22,7 @@ from mmlocal.engine import MomentumHook
 from mmlocal.errors import ConfigError, reason
 from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
+from mmlocal.randomness import undisturbed
 
 __all__ = ['TrainingStep', 'estimate']
 
@@ -42,6 +43,7 @@ class TrainingStep:
         ConfigError: if the model cannot be built, no images can be generated, or it cannot take them.
     """
 
+    @undisturbed()
     def __init__(
         self,
         cfg: Config,
@@ -73,7 +75,7 @@ class TrainingStep:
         # What some preprocessors ask the runner's for.
         MessageHub.get_current_instance().update_info('iter', 0)
         if warm_up:
-            self.run()
+            self._run()
 
     def _build(self, cfg: Config, fake: FakeTensorMode | None) -> Any:
         settings = copy.deepcopy(cfg.model)
@@ -101,8 +103,12 @@ class TrainingStep:
     def _scope(self) -> Any:
         return DefaultScope.overwrite_default_scope(self.scope)
 
+    @undisturbed()
     def run(self) -> float:
         """Train one step; return its seconds."""
+        return self._run()
+
+    def _run(self) -> float:
         # A data preprocessor may change what it is given.
         batch = copy.deepcopy(self.batch)
         started = time.perf_counter()
@@ -127,23 +133,26 @@ class TrainingStep:
         tensors = [*part.parameters(), *part.buffers(), *(value for value in kept if isinstance(value, torch.Tensor))]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
+    @undisturbed()
     def peak_bytes(self) -> int:
         """Measured peak of a step, above weights and optimizer state."""
         with PeakMeter(self.device) as meter:
-            self.run()
+            self._run()
         return meter.peak_bytes
 
     def reserved_bytes(self) -> int | None:
         """What the caching allocator held at most; there is none on the CPU."""
         return torch.cuda.max_memory_reserved() if self.device == 'cuda' else None
 
+    @undisturbed()
     def ledger(self) -> Ledger:
         """A step with every tensor noted."""
         with Ledger(self.model, self.optim_wrapper.optimizer) as ledger:
-            self.run()
+            self._run()
         return ledger
 
 
+@undisturbed()
 def estimate(
     cfg: Config, shape: tuple[int, int, int], batch: int, warm_up: bool = True, amp: bool = False
 ) -> tuple[TrainingStep, Ledger]:

@@ -14,6 +14,7 @@ from mmengine.registry import Registry
 
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
+from mmlocal.randomness import undisturbed
 
 __all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent']
 
@@ -22,6 +23,7 @@ Build = Callable[[], Any]
 _DATASET = (0,) * 8
 
 
+@undisturbed()
 def check_by_building(build: Build, explain: Callable[[], None], whole: bool = False) -> None:
     """Accept what can be built, and explain what cannot.
 

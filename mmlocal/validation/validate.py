@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope, Registry
 from mmlocal.config.complete import find_backbone, find_replaced, is_local, is_planned, localize
 from mmlocal.engine.resume.checkpoint_files import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
+from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
 from mmlocal.validation.data.files import check_datasets
 from mmlocal.validation.optimizers import check_optim_wrapper
@@ -22,6 +23,7 @@ from mmlocal.validation.sections import check_forms, check_keys, check_scope, ch
 __all__ = ['validate']
 
 
+@undisturbed()
 def validate(
     cfg: Config, splits: Iterable[str] = ('train', 'val'), checkpoint: tuple[str, str] | None = None
 ) -> Config:

@@ -7,7 +7,7 @@ from mmlocal.engine.resume.checkpoint_files import (
     weights_only,
 )
 from mmlocal.engine.resume.checkpoint_hook import SafeCheckpointHook
-from mmlocal.engine.resume.exact_resume import CountedSampler, ExactResumeHook, SeedSample
+from mmlocal.engine.resume.exact_resume import CountedSampler, ExactResumeHook
 from mmlocal.engine.resume.loops import ResumableEpochLoop, ResumableIterLoop
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'SafeCheckpointHook',
-    'SeedSample',
     'check_checkpoint',
     'newest_checkpoint',
     'trust_checkpoints',

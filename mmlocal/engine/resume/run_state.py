@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
+
+from mmlocal.randomness import random_state, set_random_state
 
 __all__ = ['data_position', 'differences', 'ends', 'random_state', 'schedule_text', 'set_random_state', 'versions']
 
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmlocal', 'mmdet', 'mmseg', 'mmpretrain', 'mmagic', 'mmyolo')
-
-
-def random_state() -> dict[str, Any]:
-    """State of this process's generators, in types that `torch.load(weights_only=True)` reads."""
-    of_numpy: dict[str, Any] = dict(np.random.get_state(legacy=False))
-    key = of_numpy['state'].pop('key')
-    state = {
-        'python': random.getstate(),
-        'numpy': {**of_numpy, 'key': torch.from_numpy(key.astype(np.int64))},
-        'torch': torch.get_rng_state(),
-    }
-    if torch.cuda.is_initialized():
-        state['cuda'] = torch.cuda.get_rng_state()
-    return state
-
-
-def set_random_state(state: Mapping[str, Any]) -> None:
-    """Go on drawing where `random_state` was taken."""
-    version, internal, gauss = state['python']
-    random.setstate((version, tuple(internal), gauss))
-    of_numpy = dict(state['numpy'])
-    key = of_numpy.pop('key').cpu().numpy().astype(np.uint32)
-    np.random.set_state({**of_numpy, 'state': {**of_numpy['state'], 'key': key}})
-    torch.set_rng_state(state['torch'].cpu())
-    if 'cuda' in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state['cuda'].cpu())
 
 
 def versions() -> dict[str, str]:

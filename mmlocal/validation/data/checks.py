@@ -12,6 +12,7 @@ from mmlocal.validation.data.images import paths_of, read_keys
 from mmlocal.validation.data.samples import leaves_of, name_samples, read_samples
 from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.randomness import undisturbed
 
 __all__ = ['check_dataset', 'first_middle_last']
 
@@ -19,6 +20,7 @@ __all__ = ['check_dataset', 'first_middle_last']
 _LOOKED_AT = 5000
 
 
+@undisturbed()
 def check_dataset(
     dataset: Any, place: str, targets: Targets, to_train: bool = False, indices: Sequence[int] | None = None
 ) -> Any:

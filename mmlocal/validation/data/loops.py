@@ -14,6 +14,7 @@ from mmlocal.validation.data.checks import check_dataset
 from mmlocal.validation.data.targets import targets_of
 from mmlocal.validation.data.files import loaders_of
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.randomness import undisturbed
 
 __all__ = ['check_evaluators', 'check_loops']
 
@@ -36,13 +37,13 @@ def check_loops(runner: Runner, splits: Iterable[str]) -> list[tuple[str, Any]]:
             for place, loader in _build(runner, split):
                 loaders.append((place, loader))
                 with faults.under():
-                    check_dataset(loader.dataset, f'{place}.dataset', targets, to_train=split == 'train')
+                    first = check_dataset(loader.dataset, f'{place}.dataset', targets, to_train=split == 'train')
                 if split == 'train':
                     with faults.under(place):
                         _check_batches(runner, loader)
                     if not faults.found:
                         with faults.under():
-                            _check_image_with_model(runner, loader.dataset)
+                            _check_image_with_model(runner, first)
     faults.report()
     return loaders
 
@@ -91,12 +92,12 @@ def _check_batches(runner: Runner, loader: Any) -> None:
         raise ConfigError(f'batch_size = {size}, but there are {images} images, and an incomplete batch is dropped')
 
 
-def _check_image_with_model(runner: Runner, dataset: Any) -> None:
+def _check_image_with_model(runner: Runner, sample: Any) -> None:
     """Now, or right before the run where the model is built no earlier: by the strategy of a `FlexibleRunner`."""
     if isinstance(runner.model, nn.Module):
-        _check_image(runner.model, dataset)
+        _check_image(runner.model, sample)
     else:
-        runner.register_hook(_ImageCheck(dataset))
+        runner.register_hook(_ImageCheck(sample))
 
 
 class _ImageCheck(Hook):
@@ -106,21 +107,18 @@ class _ImageCheck(Hook):
     # Nothing of it is for a checkpoint.
     is_kept = False
 
-    def __init__(self, dataset: Any) -> None:
-        self._dataset = dataset
+    def __init__(self, sample: Any) -> None:
+        self._sample = sample
 
     def before_run(self, runner: Runner) -> None:
-        from mmlocal.engine.resume.run_state import random_state, set_random_state
-
-        state = random_state()
-        _check_image(runner.model, self._dataset)
-        set_random_state(state)
+        _check_image(runner.model, self._sample)
 
 
-def _check_image(model: Any, dataset: Any) -> None:
+@undisturbed()
+def _check_image(model: Any, sample: Any) -> None:
     """Show the size of the first training image to those auxiliaries that care for it."""
+    inputs: Any = sample.get('inputs') if isinstance(sample, Mapping) else None
     careful = [(name, module) for name, module in model.named_modules() if hasattr(module, 'check_image')]
-    inputs: Any = dataset[0]['inputs'] if careful else None
     faults = Faults()
     for name, module in careful if hasattr(inputs, 'shape') else []:
         with faults.under(f'model.{name}'):

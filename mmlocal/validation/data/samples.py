@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import copy
 import logging
-import random
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.logging import print_log
 
 from mmlocal.validation.data.contents import content_fault
 from mmlocal.validation.data.images import file_fault, paths_of, read_keys
 from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults, reason
+from mmlocal.randomness import undisturbed
 
 __all__ = ['DataError', 'leaves_of', 'name_samples', 'read_samples']
 
@@ -111,7 +109,7 @@ def read_samples(dataset: Any, place: str, indices: Iterable[int]) -> Any:
         ConfigError: with every sample that cannot be read.
     """
     faults, first = Faults(), None
-    with _undisturbed(dataset, place):
+    with undisturbed(), _own_pipelines(dataset, place):
         for idx in indices:
             with faults.under():
                 try:
@@ -126,18 +124,14 @@ def read_samples(dataset: Any, place: str, indices: Iterable[int]) -> Any:
 
 
 @contextmanager
-def _undisturbed(dataset: Any, place: str) -> Iterator[None]:
-    """Random states, and transforms that keep images, are afterwards as they were: a run repeats to the bit."""
+def _own_pipelines(dataset: Any, place: str) -> Iterator[None]:
+    """Transforms that keep images have afterwards those that they had: a run repeats to the bit."""
     kept = [one for one in (dataset, *(leaf for leaf, _ in leaves_of(dataset, place))) if hasattr(one, 'pipeline')]
     pipelines = [one.pipeline for one in kept]
-    states = random.getstate(), np.random.get_state()
     try:
         for one in kept:
             one.pipeline = copy.deepcopy(one.pipeline)
-        with torch.random.fork_rng(devices=[]):
-            yield
+        yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
         for one, pipeline in zip(kept, pipelines, strict=True):
             one.pipeline = pipeline
