@@ -32,7 +32,7 @@ bench-memory: env  ## measure peaks and times beside end-to-end and checkpointin
 bench-distributed: env  ## time a step in two processes over a slowed network, and write docs/results/distributed.md
 	$(RUN) tools/benchmarks/distributed.py $(ARGS)
 
-bench-soak: env data  ## kill a run 50 times, resume it, compare to the bit, and write docs/results/soak.md (5 minutes)
+bench-soak: env data  ## kill and resume runs of twelve configurations, compare to the bit: docs/results/soak.md (20 minutes)
 	$(RUN) tools/benchmarks/soak.py $(ARGS)
 
 bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checkout of mmengine; docs/results/mmengine_tests.md

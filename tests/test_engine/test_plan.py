@@ -21,7 +21,9 @@ CUTS = ['layer1.1', 'layer3.0']
 
 def runner(host, wrapper=BlockwiseOptimWrapper, **kwargs):
     optim = wrapper(optimizer=SGD(host.parameters(), lr=0.1), **kwargs)
-    return SimpleNamespace(model=host, optim_wrapper=optim, logger=logging.getLogger('plan'), _resume=False)
+    loader = SimpleNamespace(dataset=[], num_workers=0, persistent_workers=False)
+    run = dict(hooks=[], train_loop=None, train_dataloader=loader, _resume=False)
+    return SimpleNamespace(model=host, optim_wrapper=optim, logger=logging.getLogger('plan'), **run)
 
 
 def test_one_line_a_block_and_what_is_detached(make_host, man_auxiliary, caplog):

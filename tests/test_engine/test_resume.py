@@ -114,6 +114,34 @@ def test_resuming_joined_datasets(train, tmp_path, config):
 
 
 @pytest.mark.integration
+def test_resuming_behind_a_switch_with_a_drawn_size_and_gradients_on_the_way(train, tmp_path):
+    """At 2 and 5 gradients of one or two batches wait for a step; the pipeline changes after 3 iterations."""
+    switched = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations', with_bbox=True),
+        dict(type='PhotoMetricDistortion'),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PackDetInputs'),
+    ]
+    resize = dict(type='BatchSyncRandomResize', random_size_range=(32, 96), size_divisor=32, interval=2)
+    options = {
+        'custom_hooks': [dict(type='PipelineSwitchHook', switch_epoch=1, switch_pipeline=switched)],
+        'model.data_preprocessor.batch_augments': [resize],
+        'optim_wrapper.accumulative_counts': 3,
+        'train_dataloader.num_workers': 2,
+        'train_dataloader.persistent_workers': True,
+    }
+    whole = train('whole', **options)
+    assert [type(one).__name__ for one in whole.train_dataloader.dataset.pipeline.transforms[:2]] == [
+        'SeedSample',
+        'LoadImageFromFile',
+    ]
+    for stop in (2, 5, 7):
+        checkpoint = str(tmp_path / 'whole' / f'iter_{stop}.pth')
+        assert_same(state(train(f'resumed_{stop}', **options, load_from=checkpoint, resume=True)), state(whole))
+
+
+@pytest.mark.integration
 def test_resuming_units_that_learn_in_turn(train, tmp_path):
     given = dict(path=REPLACED, **{'model.backbone.turns': 2, 'train_cfg.max_epochs': 2})
     expected = state(train('whole', **given))

@@ -33,6 +33,8 @@ class ProgressHook(Hook):
     """
 
     priority = 'VERY_LOW'
+    # Nothing of it is for a checkpoint.
+    is_kept = False
 
     def __init__(self) -> None:
         self._progress: Progress | None = None

@@ -16,6 +16,7 @@ from mmlocal.blocks.compiled import compile_report
 from mmlocal.engine.distributed import LocalDataParallel
 from mmlocal.engine.distributed.differences import check_same
 from mmlocal.engine.optimizers.optim_wrapper import BlockwiseOptimWrapper
+from mmlocal.engine.resume.kept import inexact
 from mmlocal.engine.summary import find_division, fingerprint, plan_text
 from mmlocal.errors import ConfigError
 from mmlocal.models.replacement import replaced_units
@@ -29,7 +30,7 @@ _RULED = ('lr', 'weight_decay')
 
 @HOOKS.register_module()
 class PlanHook(Hook):
-    """Logs the plan at start, writes it into checkpoints, and compares it on resume.
+    """Logs the plan and what a resumed run will not have; writes it into checkpoints, and compares it on resume.
 
     Raises:
         ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, the model's
@@ -39,13 +40,19 @@ class PlanHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    # Nothing of it is for a checkpoint.
+    is_kept = False
 
     def before_train(self, runner: Runner) -> None:
         """Log the plan."""
         self._is_reported = False
         division = find_division(_inner(runner))
-        if division is None:
-            return
+        lines = [] if division is None else [self._plan(runner, division)]
+        lines += inexact(runner)
+        if lines:
+            runner.logger.info('\n'.join(lines))
+
+    def _plan(self, runner: Runner, division: Division) -> str:
         if not isinstance(runner.optim_wrapper, BlockwiseOptimWrapper):
             raise ConfigError(
                 f'optim_wrapper.type = {type(runner.optim_wrapper).__name__!r} would train a LocalBackbone end to '
@@ -56,12 +63,11 @@ class PlanHook(Hook):
         check_same({'plan': '; '.join([f'{policy} steps', *fingerprint(division)])})
         if isinstance(runner.model, FSDPModule):
             # Nothing is measured in a model that no process has the whole of.
-            runner.logger.info('\n'.join([f'{policy} steps, divided among processes', *fingerprint(division)]))
-            return
+            return '\n'.join([f'{policy} steps, divided among processes', *fingerprint(division)])
         if get_world_size() > 1:
             place = 'strategy.model_wrapper' if hasattr(runner, 'strategy') else 'model_wrapper_cfg'
             _refuse_wrapper(runner.model, place, averaged_here=policy == 'per_block' or not division.isolated)
-        runner.logger.info(plan_text(division, policy, _inner(runner)))
+        return plan_text(division, policy, _inner(runner))
 
     def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
         """Log what was compiled, once it was."""

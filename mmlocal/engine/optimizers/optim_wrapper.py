@@ -87,7 +87,6 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._given_policy, self.on_nonfinite = step_policy, on_nonfinite
         self._separable = count == 1 and not kwargs.get('clip_grad')
         self._split_end = split_end
-        self._skipped = 0
         self._finite: FiniteLosses | None = None
         self._division: Division | None = None
         self._forget()
@@ -235,8 +234,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._broken = self._broken or bool(wrong)
 
     def _count_skipped(self) -> None:
-        self._skipped += 1
-        self.message_hub.update_scalar('train/skipped', self._skipped)
+        # Counted where checkpoints hold it.
+        before = self.message_hub.log_scalars.get('train/skipped')
+        self.message_hub.update_scalar('train/skipped', 1 if before is None else int(before.current()) + 1)
 
     def _log(self, name: str, value: Tensor) -> None:
         if self._finite is not None and 'loss' in name:

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from mmlocal.engine.hooks.summary import PLAN_KEY, plan_of
 from mmlocal.engine.resume.checkpoint_files import newest_checkpoint
 from mmlocal.engine.resume.durable import DURABLE, all_durably, remove_unfinished, write_durably
+from mmlocal.engine.resume.kept import Kept, gradients, repeat_actions, set_gradients
 from mmlocal.engine.resume.run_state import (
     data_position,
     differences,
@@ -40,7 +41,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     A checkpoint is written beside, flushed and renamed; then `last_checkpoint` is moved in the same way;
     and what is no longer kept is deleted last. The stock hook deletes first and writes in place. In a
-    checkpoint are further the random states of all processes, the position in the data, and versions.
+    checkpoint are further the random states of all processes, the attributes of hooks and modules that the
+    run has changed (`Kept`), gradients that are being accumulated, the position in the data, and versions.
 
     Note:
         All processes call `_save_checkpoint_with_step`, as random states are gathered there. The numbers
@@ -55,8 +57,9 @@ class SafeCheckpointHook(CheckpointHook):
     backend_args: dict[str, Any] | None
     file_backend: Any
     keep_ckpt_ids: deque[int]
-    _random_states: list[dict[str, Any]] | None = None
+    _of_processes: dict[str, list[Any]] | None = None
     _resumed: dict[str, Any] | None = None
+    kept: Kept | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Choose the newest whole checkpoint where the latest is to be resumed."""
@@ -94,6 +97,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         self._files = self.file_backend
         self._delete_replaced(runner.message_hub.runtime_info.get(_REPLACED, ()))
+        self.kept = Kept(runner)
         if self._resumed is not None:
             self._go_on(runner, self._resumed)
             self._resumed = None
@@ -110,9 +114,14 @@ class SafeCheckpointHook(CheckpointHook):
         before, now = resumed['lengths'].get(name), getattr(runner, name)
         if before is not None and before != now:
             runner.logger.warning(schedule_text(runner, before, now, _LENGTHS[name], resumed['ends']))
-        states = resumed.get('random_states') or []
-        if get_rank() < len(states):
-            set_random_state(states[get_rank()])
+        repeat_actions(runner)
+        kept, grads, states = (_mine(resumed.get(name)) for name in ('kept', 'gradients', 'random_states'))
+        if kept is not None and self.kept is not None:
+            self.kept.resume(kept, within_epoch=hasattr(runner.train_loop, 'begins_epochs'))
+        if grads is not None:
+            set_gradients(runner, grads)
+        if states is not None:
+            set_random_state(states)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Put in what a run needs to go on; a best checkpoint, of weights alone, has no use for random states."""
@@ -120,7 +129,7 @@ class SafeCheckpointHook(CheckpointHook):
         checkpoint[_KEY] = {
             'versions': versions(),
             'data': data_position(runner, meta['epoch'], meta['iter']),
-            'random_states': self._random_states,
+            **(self._of_processes or {}),
         }
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
@@ -132,7 +141,7 @@ class SafeCheckpointHook(CheckpointHook):
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        self._random_states = all_gather_object(random_state())
+        self._of_processes = self._gathered(runner)
         with self._explained(runner, self.last_ckpt):
             runner.save_checkpoint(
                 self.out_dir,
@@ -147,9 +156,19 @@ class SafeCheckpointHook(CheckpointHook):
             )
             if is_main_process():
                 write_durably(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt.encode())
-        self._random_states = None
+        self._of_processes = None
         while len(kept) > self.max_keep_ckpts > 0:
             self._delete(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(kept.popleft())))
+
+    def _gathered(self, runner: Runner) -> dict[str, list[Any]]:
+        """What each process has of its own."""
+        mine = {
+            'random_states': random_state(),
+            'kept': self.kept.state(within_epoch=not self.by_epoch) if self.kept is not None else None,
+            'gradients': gradients(runner),
+        }
+        gathered = all_gather_object(mine)
+        return {name: [one[name] for one in gathered] for name in mine}
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         """As the stock hook, but what was the best before is deleted when the new one and its record are written."""
@@ -192,6 +211,11 @@ class SafeCheckpointHook(CheckpointHook):
                 with open(last, encoding='utf-8') as file:
                     stands = f'{file.read().strip()!r} stands: --resume goes on from it'
             raise ConfigError(f'checkpoint {path} cannot be written: {error.strerror or error}. {stands}') from error
+
+
+def _mine(states: list[Any] | None) -> Any:
+    """What this process had, if it was one of those that saved."""
+    return states[get_rank()] if states and get_rank() < len(states) else None
 
 
 class _Keeping:

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
+from mmlocal.engine.resume.kept import begin_epoch
 from mmlocal.errors import ConfigError
 from mmlocal.registry import LOOPS
 
@@ -30,6 +31,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         A checkpoint is made before the validation of its epoch. A run that was killed in between validates
         when it goes on.
     """
+
+    begins_epochs = True
 
     def run(self) -> nn.Module:
         """Train what is left of all epochs, and validate in between."""
@@ -57,7 +60,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
                 f'resume: iteration {self.iter} does not lie in epoch {self.epoch + 1} of {len(self.dataloader)} '
                 'iterations each: the batch size, the dataset or the number of processes has changed'
             )
-        self.runner.call_hook('before_train_epoch')
+        begin_epoch(self.runner)
         self.runner.model.train()
         for idx, data_batch in islice(enumerate(self.dataloader), done, None):
             self.run_iter(idx, data_batch)
@@ -69,10 +72,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 class ResumableIterLoop(IterBasedTrainLoop):
     """`IterBasedTrainLoop` that makes up for a validation; what was trained before is skipped by the sampler."""
 
+    begins_epochs = True
+
     def run(self) -> nn.Module:
         """Train what is left of all iterations, and validate in between."""
         self.runner.call_hook('before_train')
-        self.runner.call_hook('before_train_epoch')
+        begin_epoch(self.runner)
         if not _is_made_up(self):
             self._validate()
         if not self.fast_forward_on_resume:  # mmengine's name for leaving it out
