@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini bench-methods bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data clean
+.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -22,6 +22,9 @@ bench-mini: env  ## train all mini sets locally and end to end, and write docs/r
 
 bench-methods: env  ## train one classifier by every method, and write docs/results/methods.md (an hour)
 	$(RUN) tools/benchmarks/methods.py $(ARGS)
+
+bench-accuracy: env  ## train a ResNet on Fashion-MNIST by every method (hours; goes on where it was stopped): docs/results/accuracy.md
+	$(RUN) tools/benchmarks/accuracy.py $(ARGS)
 
 bench-savings: env  ## count what is kept for the backward beside the papers' figures: docs/results/savings.md
 	$(RUN) tools/benchmarks/savings.py $(ARGS)

@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 LEAVES = sorted(p.relative_to(CONFIGS) for p in CONFIGS.glob('*/*.py') if p.parent.name != '_base_')
 TRAINED_FULLY = 'man/faster_rcnn_r50_man_coco.py'
 # Side of the generated images: a network for thumbnails, or one without any stride, gets small ones.
-SIZES = {'cifar10': 32, 'svhn': 32, 'mini-digits': 32, 'stl10': 96, 'div2k': 24, 'mini-div2k': 24}
+SIZES = {'cifar10': 32, 'svhn': 32, 'mini-digits': 32, 'stl10': 96, 'div2k': 24, 'mini-div2k': 24, 'fashion-mnist': 32}
 
 
 def size_of(path):

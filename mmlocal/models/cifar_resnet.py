@@ -21,6 +21,7 @@ class CifarResNet(ResNet_CIFAR):
 
     Args:
         depth: 20, 32, 44, 56 or 110.
+        stem_stride: of the first convolution; 2 makes everything behind it four times cheaper.
         **kwargs: further arguments of mmpretrain's `ResNet_CIFAR`.
     """
 
@@ -28,7 +29,9 @@ class CifarResNet(ResNet_CIFAR):
         depth: (BasicBlock, ((depth - 2) // 6,) * 3) for depth in (20, 32, 44, 56, 110)
     }
 
-    def __init__(self, depth: int, **kwargs: Any) -> None:
+    def __init__(self, depth: int, stem_stride: int = 1, **kwargs: Any) -> None:
         form = dict(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2,))
         widths = dict(stem_channels=16, base_channels=16)
         super().__init__(depth, **{**form, **widths, 'zero_init_residual': False, **kwargs})
+        # mmpretrain's stem has a stride of 1 and no argument for it.
+        self.conv1.stride = (stem_stride, stem_stride)
