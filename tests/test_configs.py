@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmlocal.auxiliaries import Auxiliary, MomentumBridge, MomentumCopy
+from mmlocal.auxiliaries.heads.contrast import ContrastHead
 from mmlocal.blocks import LocalBackbone
 from mmlocal.config import is_local
 
@@ -28,8 +29,9 @@ def size_of(path):
 
 
 def weightless(model):
-    """Auxiliaries whose published weights end, or begin, at zero."""
-    return [m for m in model.modules() if isinstance(m, Auxiliary) and m.loss_weight == 0]
+    """Auxiliaries whose published weights end, or begin, at zero, and heads that find no positive in a small batch."""
+    weighted_zero = [m for m in model.modules() if isinstance(m, Auxiliary) and m.loss_weight == 0]
+    return [*weighted_zero, *(m for m in model.modules() if isinstance(m, ContrastHead))]
 
 
 def step(loop, batch):

@@ -1,4 +1,5 @@
 # ResNet-32, each loss also flowing into the unit before its block [interpretation of an abstract].
+# K = 16 counts the stem, as InfoPro and AugLocal do; here it is in the first of 15 blocks.
 _base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/backlink.py']
 model = dict(
     backbone=dict(

@@ -1,4 +1,5 @@
 # ResNet-110 in 55 blocks, DGL's classifier behind every residual unit.
+# K = 55 counts the stem, as InfoPro and AugLocal do; here it is in the first of 54 blocks.
 _base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/dgl.py']
 model = dict(
     backbone=dict(

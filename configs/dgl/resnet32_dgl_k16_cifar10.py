@@ -1,4 +1,5 @@
 # ResNet-32 in 16 blocks, DGL's classifier behind every residual unit.
+# K = 16 counts the stem, as InfoPro and AugLocal do; here it is in the first of 15 blocks.
 _base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/dgl.py']
 model = dict(
     backbone=dict(

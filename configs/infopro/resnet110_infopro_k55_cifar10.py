@@ -12,3 +12,6 @@ model = dict(
         ),
     )
 )
+# InfoPro's own length; its descendants train 400 epochs.
+train_cfg = dict(max_epochs=160)
+param_scheduler = dict(T_max=160)

@@ -8,3 +8,6 @@ model = dict(
         **_base_.infopro,
     )
 )
+# InfoPro's own length; its descendants train 400 epochs.
+train_cfg = dict(max_epochs=160)
+param_scheduler = dict(T_max=160)

@@ -1,4 +1,5 @@
 # ResNet-32 by MLAAN: windows of two blocks, as its released ResNet for CIFAR has them, and the published chains.
+# K = 16 counts the stem, as InfoPro and AugLocal do; here it is in the first of 15 blocks.
 _base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/mlaan.py']
 model = dict(
     backbone=dict(

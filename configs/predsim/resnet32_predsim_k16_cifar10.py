@@ -1,4 +1,5 @@
 # ResNet-32 by PredSim, whose paper trains VGG networks: at the cuts of the others [interpretation].
+# K = 16 counts the stem, as InfoPro and AugLocal do; here it is in the first of 15 blocks.
 _base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/predsim.py']
 model = dict(
     backbone=dict(

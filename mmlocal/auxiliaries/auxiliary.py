@@ -20,7 +20,7 @@ from mmlocal.registry import MODELS
 __all__ = ['Auxiliary']
 
 _IDENTITY = dict(type='mmlocal.IdentityBridge')
-Weight = float | Sequence[float]
+Weight = float | Sequence[float] | Mapping[str, float]
 
 
 @MODELS.register_module()
@@ -36,8 +36,8 @@ class Auxiliary(BaseModule):
         bridge: config of a bridge; none hands the block's output to the head.
         merge: config of what joins the bridge's outputs with the feature bank; none where there is no bank.
         terms: configs of further losses, by the name that they have in the logs.
-        loss_weight: factor of the head's losses. A pair is interpolated from the first boundary to the last, here
-            and in the terms.
+        loss_weight: factor of the head's losses. A pair is interpolated from the first boundary to the last; a mapping
+            has one for each stage, that of the unit behind the boundary. The same in the terms.
         chunks: divide the batch into as many parts, one after the other, the graph of each freed before the next:
             the same losses and gradients, but for batch norm, which normalises each part by itself. A head or a
             term that does not take the mean over images (detection, similarity) needs `recompute`, too: the

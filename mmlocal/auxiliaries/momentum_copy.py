@@ -22,8 +22,8 @@ class MomentumCopy(nn.Module):
     its input. `start` makes it equal to the source before training, when the source's weights are
     there; `steps` (a buffer, in the checkpoint) counts start and moves.
 
-    Source: MAN (arXiv 2407.05623), section 3; equality at the start is an interpretation (the released
-    code starts the copy from random weights of its own).
+    Source: MAN (arXiv 2407.05623), section 3; equality at the start is MLAAN's (arXiv 2406.16633,
+    released code), and for MAN an interpretation (its code starts the copy from random weights of its own).
 
     Args:
         source: the module to copy. It is read, never registered.

@@ -25,7 +25,8 @@ class PatchAuxiliary(Auxiliary):
     """`y = 1 / n^2 * sum of g(patch)` over n x n patches of the block's output, g one auxiliary network.
 
     Of a head that gives scores for the image, the mean of all patches' scores is held against the label; a head for
-    pixels, and the terms, are held against their patch of the target, and the mean of these losses is trained. The
+    pixels is held against its patch of the target, and the mean of these losses is trained; the terms are held against
+    their patch of the image, and their sum is trained, as released. The
     graph of a patch is freed before the next patch runs; the block's own backward runs once. A head with
     scores runs twice, the first time without a graph. Batch norm normalises each patch by itself.
 
@@ -109,7 +110,7 @@ class PatchAuxiliary(Auxiliary):
                 carried = (self.head(read) * slope).sum()
                 losses = {**known, 'loss_slope': (carried - carried.detach()) / share}
             terms = self.term_losses(read, part)
-            yield portion(weighted(losses, self.loss_weight) | terms, share)
+            yield portion(weighted(losses, self.loss_weight), share) | terms
             piece.give_back()
 
     def _of_mean(self, feature: Tensor, batch: Batch) -> tuple[dict[str, Any], Tensor]:

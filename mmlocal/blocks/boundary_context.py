@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from mmlocal.blocks.probe import Shape
+from mmlocal.errors import ConfigError
 
 __all__ = ['Earlier', 'Later', 'Place']
 
@@ -68,12 +69,21 @@ class Place:
     index: int = 0
     total: int = 1
 
-    def between(self, ends: float | Sequence[float]) -> float:
+    def between(self, ends: float | Sequence[float] | Mapping[str, float]) -> float:
         """A weight for this boundary: the number given, or between those of the first and the last boundary.
 
         `first * (1 - r) + last * r`, with r = index / (total - 1), as InfoPro interpolates its weights
-        (arXiv 2101.10832, released code).
+        (arXiv 2101.10832, released code). Of a mapping, the value of the stage of the unit behind the boundary
+        (`layer1`), as MAN weights its losses (arXiv 2407.05623, released code).
+
+        Raises:
+            ConfigError: if a mapping has none for that stage.
         """
+        if isinstance(ends, Mapping):
+            stage = self.later[0].name.rpartition('.')[0] or self.later[0].name
+            if stage not in ends:
+                raise ConfigError(f'loss_weight has none for {stage!r}, the stage behind {self.cut!r}: {dict(ends)}')
+            return float(ends[stage])
         if isinstance(ends, (int, float)):
             return float(ends)
         first, last = ends

@@ -193,7 +193,7 @@ def infopro_contrast(net, images, raw, labels):
             if positives:
                 below = torch.stack([(v[i] @ v[a] / 0.07).exp() for a in others]).sum()
                 terms.append(-torch.stack([((v[i] @ v[p] / 0.07).exp() / below).log() for p in positives]).mean())
-        contrast = torch.stack(terms).mean()
+        contrast = sum(terms) / len(v)
         image = decoded(net, x, raw, aux(j, 'terms.reconstruction'))
         return between((0.05, 0.5), j) * contrast + between((5.0, 0.2), j) * image
 
@@ -252,12 +252,13 @@ def fba(net, images, raw, labels):
     return train(net, images, labels, loss)
 
 
-def two_streams(net, images, labels, cascade, reach):
+def two_streams(net, images, labels, cascade, reach, scores=None):
     """0.001 of each module by itself and 0.999 of windows; the last window shares the model's own head."""
     first = reach - 1
 
     def alone(j, x, _):
-        return linear_head(net, x, labels, aux(j - first, 'independent.head'))
+        name = aux(j - first, 'independent.head')
+        return F.cross_entropy(scores(net, x, name), labels) if scores else linear_head(net, x, labels, name)
 
     one = train(net, images, labels, alone, 1, first, 0.001)
     other = train(net, images, labels, lambda j, x, _: cascade(j - first, x), reach, first, 0.999)
@@ -268,19 +269,28 @@ def hilo(net, images, raw, labels):
     def loss(i, x):
         return F.cross_entropy(scores_2c2f(net, x, aux(i, 'cascade.head')), labels)
 
-    return two_streams(net, images, labels, loss, 2)
+    return two_streams(net, images, labels, loss, 2, scores_2c2f)
 
 
-def hpff(net, images, raw, labels):
-    """The mean of the scores of 2x2 patches, all in one graph."""
+def quarters(x):
+    half = x.shape[-1] // 2
+    return [x[..., r : r + half, c : c + half] for r in (0, half) for c in (0, half)]
+
+
+def hpff(net, images, raw, labels, decoder=0.0):
+    """The mean of the scores of 2x2 patches, all in one graph; the decoder's losses of the patches are summed."""
 
     def loss(i, x):
-        half = x.shape[-1] // 2
-        patches = [x[..., r : r + half, c : c + half] for r in (0, half) for c in (0, half)]
-        scores = sum(scores_2c2f(net, patch, aux(i, 'cascade.head')) for patch in patches) / 4
-        return F.cross_entropy(scores, labels)
+        scores = sum(scores_2c2f(net, patch, aux(i, 'cascade.head')) for patch in quarters(x)) / 4
+        name = aux(i, 'cascade.terms.reconstruction')
+        parts = zip(quarters(x), quarters(raw), strict=True) if decoder else ()
+        return F.cross_entropy(scores, labels) + decoder * sum(decoded(net, a, b, name) for a, b in parts)
 
-    return two_streams(net, images, labels, loss, 2)
+    return two_streams(net, images, labels, loss, 2, scores_2c2f)
+
+
+def hpff_infopro(net, images, raw, labels):
+    return hpff(net, images, raw, labels, 5.0)
 
 
 def mlaan(net, images, raw, labels):
@@ -345,6 +355,7 @@ METHODS = {
     'fba': fba,
     'hilo': hilo,
     'hpff': hpff,
+    'hpff, InfoPro': hpff_infopro,
     'mlaan': mlaan,
     'backlink': backlink,
     'sgr': sgr,

@@ -20,6 +20,9 @@ MEAN, STD = [110.0, 120.0, 130.0], [60.0, 50.0, 70.0]
 # What is other than the preset.
 CHANGES = {
     'infopro, contrast': dict(head=dict(type='mmlocal.ContrastHead')),
+    'hpff, InfoPro': dict(
+        cascade=dict(terms=dict(reconstruction=dict(type='mmlocal.Reconstruction', loss_weight=5.0)))
+    ),
     'man_plus_plus, ViT': dict(bridge=dict(units=dict(type='Next', depth=2))),
 }
 

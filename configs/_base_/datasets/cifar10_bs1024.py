@@ -1,7 +1,9 @@
 # CIFAR-10 as InfoPro's released code and its descendants read it: reflected borders, crop, flip.
 data_preprocessor = dict(num_classes=10, mean=[125.3, 123.0, 113.9], std=[63.0, 62.1, 66.7], to_rgb=False)
 train_pipeline = [
-    dict(type='RandomCrop', crop_size=32, padding=4, padding_mode='reflect'),
+    # Two of them, as the mode of `padding` is accepted and not read: only `pad_if_needed` pads by it.
+    dict(type='RandomCrop', crop_size=40, pad_if_needed=True, padding_mode='reflect'),
+    dict(type='RandomCrop', crop_size=32),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

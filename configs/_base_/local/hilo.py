@@ -5,7 +5,7 @@ hilo = dict(
     auxiliary=dict(
         type='mmlocal.Streams',
         independent_weight=0.001,
-        independent=dict(type='mmlocal.Auxiliary'),
+        independent=dict(type='mmlocal.Auxiliary', head=dict(for_cls=dict(layers='2c2f'))),
         cascade=dict(type='mmlocal.Auxiliary', head=dict(for_cls=dict(layers='2c2f'))),
     ),
 )

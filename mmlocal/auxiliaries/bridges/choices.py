@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mmlocal.blocks import Later, Place
+from mmlocal.blocks import Later, Place, stage_of
 from mmlocal.errors import ConfigError, nearest
 from mmlocal.registry import CHOICES
 
@@ -30,6 +30,19 @@ _LEAPS: dict[tuple[int, ...], dict[int, tuple[tuple[int, int], ...]]] = {
         2: ((3, 0), (4, 0), (4, 1)),
         3: ((4, 0), (4, 1)),
         4: ((4, 1), (4, 2)),
+    },
+}
+# Blocks that end with a unit of their own chain, as released for a block a unit (K = 16 and 55).
+_LEAPS_BEHIND: dict[tuple[int, ...], dict[tuple[int, int], tuple[tuple[int, int], ...]]] = {
+    (5, 5, 5): {
+        **dict.fromkeys([(1, 2), (1, 4)], ((2, 0), (3, 0), (3, 3), (3, 4))),
+        (3, 0): ((3, 1), (3, 2), (3, 4)),
+    },
+    (18, 18, 18): {
+        (2, 17): ((3, 0), (3, 3), (3, 4), (3, 17)),
+        **{(3, i): ((3, 14), (3, 17)) for i in (7, 8, 9, 10)},
+        **{(3, i): ((3, 15), (3, 17)) for i in (11, 12)},
+        **{(3, i): ((3, 16), (3, 17)) for i in (13, 14, 15)},
     },
 }
 
@@ -86,9 +99,9 @@ def per_stage(place: Place) -> list[Later]:
 
     A boundary in the last stage gets the next unit.
     """
-    own = _stage(place.cut)
-    firsts = {_stage(unit.name): unit for unit in reversed(place.later) if _stage(unit.name) != own}
-    if not firsts and _stage(place.earlier[-1].name if place.earlier else place.cut) == _first_stage(place):
+    own = stage_of(place.cut)
+    firsts = {stage_of(unit.name): unit for unit in reversed(place.later) if stage_of(unit.name) != own}
+    if not firsts and stage_of(place.earlier[-1].name if place.earlier else place.cut) == _first_stage(place):
         firsts = {str(unit.block): unit for unit in reversed(place.later)}
     return list(reversed(firsts.values())) or [place.later[0]]
 
@@ -97,8 +110,9 @@ def per_stage(place: Place) -> list[Later]:
 def sampled(place: Place, depth: int = 3, shrink: float = 0.5) -> list[Later]:
     """Units at even distances to the network's end, fewer for later blocks (AugLocal).
 
-    With n units behind the boundary and depth d: those at `round(n / d * i)`, i = 1 … d. The depth falls along
-    the boundaries: `max(1, round(d * (1 - t) + t))`, t from 0 to `shrink`. Source: arXiv 2402.17318, released code.
+    With n units behind unit l, which ends the block, and depth d: those at `round(l + n / d * i)`, i = 1 … d, counted
+    from 0 along the network (halves are rounded to even places). The depth falls along the boundaries:
+    `max(1, round(d * (1 - t) + t))`, t from 0 to `shrink`. Source: arXiv 2402.17318, released code.
 
     Args:
         place: the boundary.
@@ -109,7 +123,9 @@ def sampled(place: Place, depth: int = 3, shrink: float = 0.5) -> list[Later]:
         raise ConfigError(f'units.depth = {depth} is below 1')
     t = place.between((0.0, shrink))
     here = min(max(1, round(depth * (1 - t) + t)), len(place.later))
-    return [place.later[round(len(place.later) / here * i) - 1] for i in range(1, here + 1)]
+    last = len(place.earlier) - 1
+    places = [round(last + len(place.later) / here * i) for i in range(1, here + 1)]
+    return [place.later[i - last - 1] for i in places]
 
 
 @CHOICES.register_module(name='Leap')
@@ -121,22 +137,23 @@ def leap(place: Place, chains: Mapping[str, Sequence[str]] | None = None) -> lis
 
     Args:
         place: the boundary.
-        chains: names of units for each stage, by the stage's name (`layer1`). Those that are not behind the
-            boundary are left out.
+        chains: names of units for each stage, by the stage's name (`layer1`), or for blocks that end with one unit,
+            by its name (`layer1.2`). Those that are not behind the boundary are left out.
     """
-    names = (chains or _published_chains(place)).get(_stage(place.cut))
+    table = chains or _published_chains(place)
+    names = table.get(place.cut, table.get(stage_of(place.cut)))
     if names is None and chains is not None:
-        raise ConfigError(f'units.chains has none for {_stage(place.cut)!r}, the stage of {place.cut!r}')
+        raise ConfigError(f'units.chains has none for {stage_of(place.cut)!r}, the stage of {place.cut!r}')
     if names is None:
-        own = _stage(place.cut)
-        firsts = {_stage(unit.name): unit for unit in reversed(place.later) if _stage(unit.name) != own}
+        own = stage_of(place.cut)
+        firsts = {stage_of(unit.name): unit for unit in reversed(place.later) if stage_of(unit.name) != own}
         return list({unit.name: unit for unit in [*reversed(firsts.values()), place.later[-1]]}.values())
     known = set(_names(place))
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(f'units.chains: {", ".join(map(repr, unknown))} is no unit of the network')
-    order, stage = _names(place), _stage(place.cut)
-    first = next(i for i, name in enumerate(order) if _stage(name) == stage)
+    order, stage = _names(place), stage_of(place.cut)
+    first = next(i for i, name in enumerate(order) if stage_of(name) == stage)
     before = [name for name in names if order.index(name) <= first]
     if before:
         raise ConfigError(f'units.chains: {", ".join(map(repr, before))} is not behind the blocks of {stage!r}')
@@ -145,11 +162,15 @@ def leap(place: Place, chains: Mapping[str, Sequence[str]] | None = None) -> lis
 
 def _published_chains(place: Place) -> dict[str, list[str]]:
     units = [name for name in _names(place) if name != 'stem']
-    sizes = tuple(Counter(map(_stage, units)).values())
-    stages = list(dict.fromkeys(map(_stage, units)))
-    chains = {
-        stages[stage - 1]: [f'{stages[s - 1]}.{i}' for s, i in chain] for stage, chain in _LEAPS.get(sizes, {}).items()
-    }
+    sizes = tuple(Counter(map(stage_of, units)).values())
+    stages = list(dict.fromkeys(map(stage_of, units)))
+
+    def named(chain: Sequence[tuple[int, int]]) -> list[str]:
+        return [f'{stages[s - 1]}.{i}' for s, i in chain]
+
+    chains = {stages[stage - 1]: named(chain) for stage, chain in _LEAPS.get(sizes, {}).items()}
+    behind = _LEAPS_BEHIND.get(sizes, {})
+    chains |= {f'{stages[stage - 1]}.{i}': named(chain) for (stage, i), chain in behind.items()}
     # A stem that is a block of its own leaps like the first stage.
     return {**chains, 'stem': chains[stages[0]]} if chains else {}
 
@@ -158,9 +179,5 @@ def _names(place: Place) -> list[str]:
     return [*(unit.name for unit in place.earlier), *(unit.name for unit in place.later)]
 
 
-def _stage(name: str) -> str:
-    return name.rpartition('.')[0] or name
-
-
 def _first_stage(place: Place) -> str:
-    return next((_stage(u.name) for u in place.earlier if u.name != 'stem'), _stage(place.cut))
+    return next((stage_of(u.name) for u in place.earlier if u.name != 'stem'), stage_of(place.cut))

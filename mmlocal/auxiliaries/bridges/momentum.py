@@ -28,7 +28,7 @@ class MomentumBridge(CopyBridge):
     (`units=dict(type='Next', depth=2)`). MLAAN leaps over units (`units=dict(type='Leap')`) with s = 1.
 
     Sources: MAN (arXiv 2407.05623), MAN++ (arXiv 2507.16279), MLAAN (arXiv 2406.16633), all by their released
-    code. That trainable copies start from the units' weights is an interpretation (the code draws new ones).
+    code. That copies start from the units' weights is MLAAN's; for MAN and MAN++ an interpretation (new ones there).
 
     Args:
         place: the boundary; given by `LocalBackbone`.

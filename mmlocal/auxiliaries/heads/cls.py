@@ -30,7 +30,8 @@ class ClsHead(BaseModule):
     Args:
         in_channels: channels of the feature; filled in from the bridge.
         stride: input pixels per pixel of the feature; not used.
-        cls_head: config of a head of mmpretrain; its `in_channels` are set here.
+        cls_head: config of a head of mmpretrain; its `in_channels` are set here. Without an `init_cfg` its layer starts
+            as torch's do, which is what the released codes have; mmpretrain's own start is narrower.
         layers: one of `LAYERS`.
         widen: factor of the convolutions' and the hidden layers' width.
         feature_dim: width of the hidden linear layers, before `widen`.
@@ -52,7 +53,7 @@ class ClsHead(BaseModule):
     ) -> None:
         super().__init__()
         self.layers, width = read_out(in_channels, layers, widen, feature_dim)
-        self.cls_head = MODELS.build({**cls_head, 'in_channels': width})
+        self.cls_head = MODELS.build({'init_cfg': None, **cls_head, 'in_channels': width})
         self.description = f'{layers}, {type(self.cls_head).__name__}'
 
     def forward(self, feature: Tensor) -> Tensor:

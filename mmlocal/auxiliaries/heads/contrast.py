@@ -58,10 +58,10 @@ class ContrastHead(BaseModule):
 
 
 def supervised_contrast(vectors: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Mean over the images with a positive of `-mean_p log(exp(v·p / t) / sum_a exp(v·a / t))`, a any other image.
+    """Mean over all images of `-mean_p log(exp(v·p / t) / sum_a exp(v·a / t))`, a any other image.
 
     Source: supervised contrastive learning (arXiv 2004.11362), equation 2 with one view; images whose label no
-    other one has give nothing (the released code divides by zero there).
+    other one has give nothing, and count (InfoPro's released code).
 
     Args:
         vectors: (N, D) of length one.
@@ -74,4 +74,4 @@ def supervised_contrast(vectors: Tensor, labels: Tensor, temperature: float) -> 
     positive = (labels[:, None] == labels) & ~itself
     count = positive.sum(1)
     means = chances.masked_fill(~positive, 0).sum(1) / count.clamp(min=1)
-    return -means.sum() / (count > 0).sum().clamp(min=1)
+    return -means.mean()

@@ -27,7 +27,8 @@ class DGLHead(BaseModule):
     Args:
         in_channels: channels of the feature; filled in from the bridge.
         stride: not used.
-        cls_head: config of a head of mmpretrain; its `in_channels` are set here.
+        cls_head: config of a head of mmpretrain; its `in_channels` are set here. Without an `init_cfg` its layer starts
+            as torch's do, which is what the released codes have; mmpretrain's own start is narrower.
         size: side of the pooled map; a quarter of the feature's, rounded up, if not given.
         channels: of the convolutions; those of the feature, if not given.
         last_size: side of the map that the perceptron reads.
@@ -53,7 +54,7 @@ class DGLHead(BaseModule):
         )
         flat, hidden = width * last_size**2, 4 * width
         self.perceptron = nn.Sequential(*(_layer(flat if i == 0 else hidden, hidden) for i in range(3)))
-        self.cls_head = MODELS.build({**cls_head, 'in_channels': hidden})
+        self.cls_head = MODELS.build({'init_cfg': None, **cls_head, 'in_channels': hidden})
         self.description = f'DGL, {type(self.cls_head).__name__}'
 
     def features(self, feature: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,9 +28,9 @@ _WIDTHS = {0: (12,), 1: (12,), 2: (32, 12), 3: (128, 32, 12), 4: (192, 64, 32, 1
 class Reconstruction(BaseModule):
     """A decoder to the network's input in [0, 1], and binary cross-entropy against it: InfoPro's information term.
 
-    Two published forms. For thumbnails: resized to the input (bilinear, corners aligned), then
+    Two published forms, both bilinear with aligned corners. For thumbnails: resized to the input, then
     `conv3x3 -> widths[0]`, batch norm, ReLU, `conv3x3 -> image`. By steps: `conv1x1 -> widths[0]`, then a doubling
-    (bilinear) and a convolution for each further width and for the image, the last three of them 3x3. A sigmoid.
+    and a convolution for each further width and for the image, the last three of them 3x3. A sigmoid.
     Source: InfoPro, MAN and HPFF, released code (arXiv 2101.10832, 2407.05623, 2407.05638).
 
     Args:
@@ -43,7 +43,7 @@ class Reconstruction(BaseModule):
         mean: of the data preprocessor, one value a channel; filled in by `localize`.
         std: of the data preprocessor.
         scale: of an image before the preprocessor.
-        loss_weight: or a pair, interpolated from the first boundary to the last.
+        loss_weight: a number, a pair or a mapping, as in `Auxiliary`.
 
     Raises:
         ConfigError: if the widths are not enough for the stride.
@@ -63,7 +63,7 @@ class Reconstruction(BaseModule):
         mean: Sequence[float] = (0.0, 0.0, 0.0),
         std: Sequence[float] = (1.0, 1.0, 1.0),
         scale: float = 255.0,
-        loss_weight: float | Sequence[float] = 1.0,
+        loss_weight: float | Sequence[float] | Mapping[str, float] = 1.0,
     ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
@@ -97,7 +97,9 @@ class Reconstruction(BaseModule):
         else:
             first: Any = self.layers[0]
             logits = self.layers[1:](first.activate(first.norm(resized_conv(feature, first.conv.weight, wanted))))
-        return logits if logits.shape[-2:] == wanted else functional.interpolate(logits, wanted, mode='bilinear')
+        if logits.shape[-2:] == wanted:
+            return logits
+        return functional.interpolate(logits, wanted, mode='bilinear', align_corners=True)
 
     def loss(self, feature: Tensor, inputs: Tensor, data_samples: Any) -> Tensor:
         """Mean binary cross-entropy; `data_samples` are not used."""
@@ -111,7 +113,7 @@ def _decoder(channels: Sequence[int], doublings: int) -> nn.Sequential:
     count = len(channels) - 1
     for i, (before, after) in enumerate(pairwise(channels)):
         if i >= count - doublings:
-            layers.append(nn.Upsample(scale_factor=2, mode='bilinear'))
+            layers.append(nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True))
         kernel = 3 if i >= count - 3 and (i > 0 or not doublings) else 1
         norm = {} if i == count - 1 else dict(norm_cfg=dict(type='BN'))
         act = dict(act_cfg=dict(type='ReLU') if norm else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -26,11 +26,15 @@ class Similarity(BaseModule):
         in_channels: channels of the feature; filled in from the bridge.
         stride: not used.
         num_classes: of the host's head; filled in by `localize`.
-        loss_weight: or a pair, interpolated from the first boundary to the last.
+        loss_weight: a number, a pair or a mapping, as in `Auxiliary`.
     """
 
     def __init__(
-        self, in_channels: int, stride: float, num_classes: int, loss_weight: float | Sequence[float] = 0.99
+        self,
+        in_channels: int,
+        stride: float,
+        num_classes: int,
+        loss_weight: float | Sequence[float] | Mapping[str, float] = 0.99,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
@@ -49,11 +53,15 @@ class Similarity(BaseModule):
 
 
 def similarity_matrix(feature: Tensor) -> Tensor:
-    """Cosine similarity of the rows, each centred; of a map the rows are standard deviations of its channels.
+    """Cosine similarity of the rows, each centred.
+
+    Of a map that is higher and wider than a pixel the rows are the standard deviations of its channels; a smaller one,
+    as tokens are read, has no spread, and is taken as it is.
 
     Args:
         feature: (N, C, H, W) or (N, C).
     """
-    rows = feature.flatten(2).std(2) if feature.dim() == 4 else feature
+    is_map = feature.dim() == 4 and min(feature.shape[2:]) > 1
+    rows = feature.flatten(2).std(2) if is_map else feature.flatten(1)
     rows = functional.normalize(rows - rows.mean(1, keepdim=True), dim=1, eps=1e-8)
     return rows @ rows.T
