@@ -166,7 +166,9 @@ def build_from(cfg):
                 p.normal_(std=0.01)
     optimizer = SGD(model.parameters(), lr=1e6)  # one step: the smallest gradient is to show
     kept = {'type': 'OptimWrapper', **cfg.optim_wrapper, 'optimizer': optimizer}
-    wrapper = OPTIM_WRAPPERS.build({k: v for k, v in kept.items() if k not in ('paramwise_cfg', 'constructor')})
+    wrapper = OPTIM_WRAPPERS.build(
+        {k: v for k, v in kept.items() if k not in ('paramwise_cfg', 'constructor', 'base_constructor')}
+    )
 
     def make_batch(size):
         if cfg.default_scope == 'mmseg':

@@ -135,8 +135,8 @@ class LocalBackbone:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The stock network's outputs; those of finished blocks carry no gradient back to them."""
-        with _stock_alone(self):
-            outputs = super().forward(*args, **kwargs)  # type: ignore[misc]
+        # Nothing is hidden here: blocks are stepped within, by what walks over the whole model.
+        outputs = super().forward(*args, **kwargs)  # type: ignore[misc]
         if isinstance(outputs, (tuple, list)):
             return type(outputs)(map(_without_link, outputs))
         return _without_link(outputs)
@@ -161,6 +161,14 @@ class LocalBackbone:
     def __reduce_ex__(self, _protocol: Any) -> Any:
         """Pickled by the stock class, as that of the local network has no name of its own."""
         return _bare, (stock_class(self),), self.__dict__
+
+
+class _Auxiliaries(ModuleList):
+    """What trains the blocks, in order."""
+
+    def forward(self, feature: Any) -> Any:
+        """Return `feature`: a network that is a sequence of its children comes by here at its end."""
+        return feature
 
 
 def _bare(kind: type) -> Any:
@@ -215,7 +223,7 @@ def _build_auxiliaries(
     listed = [configs] * len(trained) if isinstance(configs, Mapping) else list(configs)
     if len(listed) != len(trained) and not faults.found:
         faults.found.append(f'auxiliary has {len(listed)} entries, but {len(trained)} blocks are trained by one')
-    built = ModuleList()
+    built = _Auxiliaries()
     for i, config in enumerate(listed[: len(trained)]):
         with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
             place = _place(division, i + division.untrained)

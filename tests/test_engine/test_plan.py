@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD
 
 from mmlocal.engine import BlockwiseOptimWrapper, PlanHook
-from mmlocal.engine.hooks import plan as plan_hook
+from mmlocal.engine.hooks import summary as plan_hook
 from mmlocal.engine.summary import fingerprint, make_plan, plan_text
 from mmlocal.errors import ConfigError
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from torch.optim import SGD
 
 from mmlocal.auxiliaries import CopyBridge, MomentumCopy
 from mmlocal.blocks import LocalStep
 from mmlocal.config import localize, make_local, method_names
-from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
+from mmlocal.engine import MomentumHook
 from mmlocal.memory import PeakMeter
 from mmlocal.registry import MODELS
 
@@ -86,7 +86,8 @@ class Trained:
             self.model.data_preprocessor.size = (size, size)
         self.batch = batch
         self.size = size
-        self.optim = BlockwiseOptimWrapper(SGD(self.model.parameters(), lr=1e-3, momentum=0.9))
+        wrapper = dict(type='mmlocal.BlockwiseOptimWrapper', constructor='mmlocal.LocalOptimWrapperConstructor')
+        self.optim = build_optim_wrapper(self.model, dict(wrapper, optimizer=dict(type='SGD', lr=1e-3, momentum=0.9)))
         self.hook = MomentumHook()
         self.optim_wrapper = self.optim
         self.hook.before_train(self)
@@ -123,7 +124,8 @@ def test_method_on_task(make, method, task):
     copies = [m for m in run.model.modules() if isinstance(m, MomentumCopy)]
     assert bool(copies) == entry.copies
     held = {id(p) for group in run.optim.optimizer.param_groups for p in group['params']}
-    assert held == {id(p) for p in run.model.parameters() if p.requires_grad}
+    named = dict(run.model.named_parameters())
+    assert held == {id(p) for name, p in named.items() if p.requires_grad or 'local_auxiliaries' not in name}
     before = [copy.deepcopy(m.module.state_dict()) for m in copies]
     first = run.step()['loss'].item()
     for _ in range(3):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 
+from mmlocal.cli import prepare
 from mmlocal.config import localize
 from mmlocal.errors import ConfigError
 from mmlocal.hosts import name_installed_distributions
 from mmlocal.planning import balanced_cuts, count_costs, end_to_end, estimate, image_batch, parse_bytes, plan, variants
-from mmlocal.validation import validate
 
 SHAPE, BATCH = (3, 32, 32), 16
 
@@ -117,7 +117,7 @@ def test_weights_that_are_loaded_have_no_say_in_the_cuts(cfg, data_root, tmp_pat
     torch.save(dict(state_dict={}, meta=dict(cfg=run.pretty_text)), tmp_path / 'a.pth')
     cfg.load_from = str(tmp_path / 'a.pth')
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=2, shape=SHAPE, batch=BATCH)
-    assert len(validate(cfg).model.backbone.partition) == 1
+    assert len(prepare(cfg, ('train', 'val')).model.backbone.partition) == 1
 
 
 @pytest.mark.parametrize('partition', [dict(type='Balanced', num_blocks=2), dict(type='Budget', peak='8GiB')])
@@ -143,10 +143,10 @@ def data_root(cfg, tmp_path):
 
 def test_validation_plans_and_tells_where(cfg, data_root):
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=3, shape=SHAPE, batch=BATCH)
-    assert len(validate(cfg).model.backbone.partition) == 2
+    assert len(prepare(cfg, ('train', 'val')).model.backbone.partition) == 2
     cfg.model.backbone.partition = ConfigDict(type='Budget', peak='much')
     with pytest.raises(ConfigError) as caught:
-        validate(cfg)
+        prepare(cfg, ('train', 'val'))
     place = 'model.backbone.partition.peak'
     assert caught.value.faults == (f"{place} = 'much' is no amount of memory, as '8GiB' or '500MiB' is",)
 
