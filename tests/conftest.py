@@ -24,6 +24,11 @@ from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.registry import MODELS
 
 
+def pytest_collection_modifyitems(items):
+    """First those that fork processes which train: a backward of fake tensors starts threads that no fork survives."""
+    items.sort(key=lambda item: not item.get_closest_marker('forks'))
+
+
 @MODELS.register_module()
 class SquareHead(nn.Module):
     """A local head without targets: mean square of a linear read-out of the pooled feature."""

@@ -10,7 +10,7 @@ from torch import nn
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.units import find_units
 from mmlocal.config import localize
-from mmlocal.engine.summary import find_local_backbone, make_plan
+from mmlocal.engine.summary import find_division, make_plan
 from mmlocal.planning import TrainingStep, estimate, plan
 from mmlocal.randomness import seed_by_place, undisturbed
 from mmlocal.validation import validate
@@ -100,7 +100,7 @@ def test_a_check_a_step_and_an_estimate(undrawn, config, look):
         validate(cfg, splits=())
     elif look is make_plan:
         with undisturbed():
-            backbone = find_local_backbone(TrainingStep(cfg, (3, 32, 32), 2).model)
-        make_plan(backbone)
+            division = find_division(TrainingStep(cfg, (3, 32, 32), 2).model)
+        make_plan(division)
     else:
         look(cfg, (3, 32, 32), 2)

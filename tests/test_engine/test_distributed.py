@@ -16,6 +16,8 @@ from mmlocal.engine import BlockwiseOptimWrapper, LocalDataParallel
 from mmlocal.engine.distributed import GradientReducer
 from mmlocal.errors import ConfigError
 
+pytestmark = pytest.mark.forks
+
 CUTS = ['layer1.1', 'layer3.0']
 STEPS = 20
 STOCK = partial(MMDistributedDataParallel, find_unused_parameters=True)

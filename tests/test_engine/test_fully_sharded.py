@@ -15,6 +15,8 @@ from mmlocal.engine import BlockwiseOptimWrapper, FullyShardedStrategy
 from mmlocal.engine.distributed import shard_blocks
 from mmlocal.errors import ConfigError
 
+pytestmark = pytest.mark.forks
+
 CUTS = ['layer1.1', 'layer3.0']
 STEPS = 5
 

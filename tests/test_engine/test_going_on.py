@@ -18,6 +18,8 @@ from mmlocal.engine.resume.run_state import random_state, set_random_state
 from mmlocal.errors import ConfigError
 from tests.test_engine.toy import Toy, end_of, toy_runner
 
+pytestmark = pytest.mark.forks
+
 
 @pytest.fixture
 def trained(tmp_path):

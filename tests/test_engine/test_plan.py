@@ -43,8 +43,10 @@ def test_one_line_a_block_and_what_is_detached(make_host, man_auxiliary, caplog)
 
 def test_figures_of_the_plan(make_host):
     host = make_host(partition=CUTS, dtype=torch.float32)
-    blocks = make_plan(host.backbone)
-    assert sum(block.parameters for block in blocks) == sum(p.numel() for p in host.backbone.parameters())
+    blocks = make_plan(host.backbone.local_division)
+    assert sum(block.parameters for block in blocks) == sum(
+        p.numel() for name, p in host.backbone.named_parameters() if 'local_auxiliaries' not in name
+    )
     assert blocks[0].auxiliary_parameters == 8 * 3 + 3
     assert blocks[-1].auxiliary is None
     # Activations shrink with the resolution of the blocks.
@@ -60,7 +62,7 @@ class AuxiliaryHead(nn.Module):
 def test_the_hosts_own_auxiliary_heads_are_named(make_host):
     host = make_host(partition=CUTS)
     host.auxiliary_head = nn.ModuleList([AuxiliaryHead(1), AuxiliaryHead([0, 3])])
-    of_a_block, of_the_end = plan_text(host.backbone, 'joint', host).split('\n')[-2:]
+    of_a_block, of_the_end = plan_text(host.backbone.local_division, 'joint', host).split('\n')[-2:]
     assert of_a_block == "  the host's own auxiliary_head: AuxiliaryHead on layer2.1, which block2 does not hear"
     assert of_the_end.endswith('AuxiliaryHead on layer1.1, layer4.1, which block1 does not hear')
 
@@ -68,8 +70,8 @@ def test_the_hosts_own_auxiliary_heads_are_named(make_host):
 def test_measuring_changes_nothing(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
     before = {name: value.clone() for name, value in host.state_dict().items()}
-    first = plan_text(host.backbone, 'joint')
-    assert plan_text(host.backbone, 'joint') == first
+    first = plan_text(host.backbone.local_division, 'joint')
+    assert plan_text(host.backbone.local_division, 'joint') == first
     assert host.training
     assert all(torch.equal(value, before[name]) for name, value in host.state_dict().items())
     assert all(p.grad is None for p in host.parameters())
@@ -123,7 +125,7 @@ def test_checkpoints_carry_the_plan(make_host, man_auxiliary):
     host = make_host(partition=CUTS, auxiliary=man_auxiliary)
     checkpoint = {}
     PlanHook().before_save_checkpoint(runner(host), checkpoint)
-    assert checkpoint['local_plan'] == fingerprint(host.backbone)
+    assert checkpoint['local_plan'] == fingerprint(host.backbone.local_division)
     assert checkpoint['local_plan'][0] == 'stem … layer1.1: scaled momentum of layer2.0, test head'
     PlanHook().after_load_checkpoint(runner(host), checkpoint)
 

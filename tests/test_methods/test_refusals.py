@@ -95,8 +95,8 @@ def test_patches_that_do_not_divide_the_map(config):
     with pytest.raises(ConfigError) as caught:
         _check_image(model, dict(inputs=Sample))
     assert caught.value.faults[0] == (
-        "model.backbone.local_auxiliaries.0.cascade.patches = 3 does not divide the feature of block2 (behind 'layer2.1'), "
-        'which has 24 x 16 pixels'
+        'model.backbone.local_auxiliaries.0.cascade.patches = 3 does not divide the feature of block2 (behind '
+        "'layer2.1'), which has 24 x 16 pixels"
     )
 
 

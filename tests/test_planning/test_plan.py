@@ -154,7 +154,7 @@ def test_validation_plans_and_tells_where(cfg, data_root):
 def test_wrong_arguments_of_a_planned_partition(cfg):
     cfg.model.backbone.partition = ConfigDict(type='Balanced', blocks=3)
     with pytest.raises(ConfigError) as caught:
-        validate(cfg, splits=[])
+        prepare(cfg, [])
     assert any('model.backbone.partition' in fault and 'blocks' in fault for fault in caught.value.faults)
 
 

@@ -18,6 +18,8 @@ import torch
 
 from mmlocal.engine import LocalDataParallel
 
+pytestmark = pytest.mark.forks
+
 ROOT = Path(__file__).parents[2]
 ALONE = {'RANK': '0', 'LOCAL_RANK': '0', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'GLOO_SOCKET_IFNAME': 'lo'}
 # Seconds in which a run that is refused has ended everywhere.

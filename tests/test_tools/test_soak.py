@@ -5,6 +5,8 @@ import torch
 
 from tests.test_tools.conftest import ROOT
 
+pytestmark = pytest.mark.forks
+
 KILLS = 3
 SHORT = ('PredSim, SwitchRecipeHook, no workers', 'DGL, three batches a step')
 
