@@ -2,14 +2,18 @@
 
 import copy
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
 from mmengine.structures import BaseDataElement
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import SGD
 
-from mmlocal.engine import BlockwiseOptimWrapper
+from mmlocal.auxiliaries import CopyBridge, MomentumCopy
+from mmlocal.engine import BlockwiseOptimWrapper, MomentumHook
 from mmlocal.errors import ConfigError, NonFiniteLossError
 
 CUTS = ['layer1.1', 'layer3.0']
@@ -106,12 +110,89 @@ def test_skipping(make_host, image, policy, caplog):
     hub = MessageHub.get_current_instance()
     assert hub.get_scalar('train/skipped').current() == 1
     for host, optim in zip(hosts, optims, strict=True):
-        for module in host.modules():  # statistics have seen the broken batch
-            if hasattr(module, 'running_mean'):
-                module.reset_running_stats()
         host.train_step(dict(inputs=image, data_samples=samples(0.0, 0.0)), optim)
     for name, value in hosts[1].state_dict().items():
         assert torch.equal(hosts[0].state_dict()[name], value), name
+
+
+WAYS = {
+    'joint': dict(step_policy='joint'),
+    'a block at a time': dict(step_policy='per_block'),
+    'clipped': dict(clip_grad=dict(max_norm=0.1)),
+    'scaled': dict(type='mmlocal.BlockwiseAmpOptimWrapper', dtype='float16', loss_scaler=True),
+}
+BROKEN = ('image', 'loss of block1', 'loss of block2', 'main loss')
+
+
+@pytest.mark.parametrize('reach', [1, 2])
+@pytest.mark.parametrize('where', BROKEN)
+@pytest.mark.parametrize('way', WAYS)
+def test_a_skipped_iteration_leaves_no_trace(make_host, man_auxiliary, way, where, reach):
+    """A broken batch among others: weights, statistics, copies, optimizer, scaler and draws are as without it."""
+    batches = [torch.randn(2, 3, 32, 32, dtype=torch.float64) for _ in range(4)]
+    runs = [trained(make_host, man_auxiliary, batches, way, reach, broken) for broken in (where, None)]
+    for part, one, other in zip(('model', 'optimizer', 'drawn'), *runs, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in other.items():
+            assert torch.equal(torch.as_tensor(one[name]), torch.as_tensor(value)), (part, name)
+
+
+def trained(make_host, man_auxiliary, batches, way, reach, broken):
+    """The state after batches, between which one is broken."""
+    torch.manual_seed(0)
+    host = make_host(partition=CUTS, auxiliary=man_auxiliary, reach=reach)
+    wrapper = dict(WAYS[way], on_nonfinite='skip', constructor='mmlocal.LocalOptimWrapperConstructor')
+    if wrapper.pop('loss_scaler', False):
+        wrapper['loss_scaler'] = GradScaler('cpu', init_scale=64.0, growth_interval=2)
+    optim = build_optim_wrapper(
+        host,
+        dict(
+            {'type': 'mmlocal.BlockwiseOptimWrapper', **wrapper},
+            optimizer=dict(type='SGD', lr=0.1, momentum=0.9),
+        ),
+    )
+    for module in host.modules():
+        if isinstance(module, (CopyBridge, MomentumCopy)):
+            module.start()
+    move = MomentumHook()
+    move.before_train(SimpleNamespace(model=host, optim_wrapper=optim))
+    for i, batch in enumerate(batches):
+        if i == 2 and broken:
+            step_broken(host, optim, batch, broken)
+        host.train_step(dict(inputs=batch, data_samples=samples(0.0, 0.0)), optim)
+    state = optim.state_dict()
+    told = {f'{i} {key}': v for i, entry in state['state'].items() for key, v in entry.items() if v is not None}
+    told |= {key: v for key, v in state.get('loss_scaler', {}).items() if isinstance(v, (int, float))}
+    return host.state_dict(), told, dict(torch=torch.get_rng_state())
+
+
+def step_broken(host, optim, batch, where):
+    """An iteration with a loss that is not finite, and draws of its own."""
+    heads = [auxiliary.head for auxiliary in host.backbone.local_auxiliaries]
+    broken = dict(zip(('loss of block1', 'loss of block2'), heads, strict=True)) | {'main loss': host}
+    if where == 'image':
+        host.train_step(dict(inputs=batch * NAN, data_samples=samples(0.0, 0.0)), optim)
+        return
+    owner, name = broken[where], 'forward' if where == 'main loss' else 'loss'
+    stock = getattr(owner, name)
+
+    def spoiled(*args, **kwargs):
+        losses = stock(*args, **kwargs)
+        torch.rand(3)
+        return {key: value * NAN if 'loss' in key else value for key, value in losses.items()}
+
+    setattr(owner, name, spoiled)
+    host.train_step(dict(inputs=batch, data_samples=samples(0.0, 0.0)), optim)
+    delattr(owner, name)
+
+
+def test_a_network_that_is_not_finite_stops_a_run_that_skips(make_host, image):
+    host = make_host(partition=CUTS)
+    optim = BlockwiseOptimWrapper(SGD(host.parameters(), lr=0.1), on_nonfinite='skip')
+    with torch.no_grad():
+        host.backbone.layer2[0].conv1.weight[0, 0, 0, 0] = NAN
+    with pytest.raises(NonFiniteLossError, match=r'the network itself is not finite(.|\n)*layer2\.0\.conv1'):
+        host.train_step(dict(inputs=image, data_samples=samples(0.0, 0.0)), optim)
 
 
 def test_ignoring(make_host, image, policy):

@@ -70,14 +70,17 @@ class FiniteLosses:
         told = [f'{name} = {value.item():g}' for name, value in seen.items()]
         return self._told([text for text, wrong in zip(told, bad.tolist(), strict=False) if wrong])
 
-    def check_weights(self) -> None:
+    def check_weights(self, when: str = 'before the first block') -> None:
         """Look at all weights, before a policy steps the first blocks of a network whose later ones are broken.
+
+        Args:
+            when: for the message.
 
         Raises:
             NonFiniteLossError: if one is not finite.
         """
         if not get_total_norm(self._model.parameters()).isfinite():
-            raise NonFiniteLossError(self._told(['before the first block']))
+            raise NonFiniteLossError(self._told([when]))
 
     def blocks_of_broken_gradients(self) -> list[str]:
         """The blocks that have a gradient that is not finite."""

@@ -19,6 +19,7 @@ from mmlocal.blocks import Division, Done, LocalStep
 from mmlocal.engine.distributed import GradientReducer, LocalDataParallel
 from mmlocal.engine.optimizers.finite_losses import FiniteLosses
 from mmlocal.engine.optimizers.split_heads import SplitEnd
+from mmlocal.engine.optimizers.undo import Undo
 from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError, NonFiniteLossError
 from mmlocal.registry import OPTIM_WRAPPERS
@@ -50,7 +51,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         split_end: propagate the losses of a model's several heads one after the other, each before the next
             head runs: the same gradients with less memory (`SplitEnd`). Never of a model in stock DDP.
         on_nonfinite: what is done about a loss that is no finite number: `stop` ends the training with its name,
-            `skip` leaves the iteration out and counts it (`train/skipped` in the logs), `ignore` does not look.
+            `skip` takes the iteration back and counts it (`train/skipped` in the logs), `ignore` does not look.
+            After `skip` weights, buffers, copies, optimizer, scaler and random state are what they were before the
+            iteration, so all blocks step jointly at its end. A network that is itself not finite stops.
         **kwargs: as for `OptimWrapper` (`accumulative_counts`, `clip_grad`).
 
     Raises:
@@ -85,7 +88,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
             )
         super().__init__(optimizer=optimizer, **kwargs)
         self._given_policy, self.on_nonfinite = step_policy, on_nonfinite
-        self._separable = count == 1 and not kwargs.get('clip_grad')
+        # What is stepped cannot be taken back.
+        self._separable = count == 1 and not kwargs.get('clip_grad') and on_nonfinite != 'skip'
         self._split_end = split_end
         self._finite: FiniteLosses | None = None
         self._division: Division | None = None
@@ -98,6 +102,7 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._reducer: GradientReducer | None = None
         # Parts of gradients on their way between the processes, and whether a loss was not finite.
         self._under_way, self._broken = 0, False
+        self._undo: Undo | None = None
         if self._finite is not None:
             self._finite.forget_batch()
 
@@ -107,7 +112,7 @@ class BlockwiseOptimWrapper(OptimWrapper):
         Raises:
             ConfigError: if `per_block` was asked for, but later losses still use a block.
         """
-        if self._given_policy == 'auto':
+        if self._given_policy == 'auto' or self.on_nonfinite == 'skip':
             return 'per_block' if self._separable and isolated else 'joint'
         if self._given_policy == 'per_block' and not isolated:
             raise ConfigError(
@@ -122,6 +127,7 @@ class BlockwiseOptimWrapper(OptimWrapper):
         inner: Any = model.module if is_model_wrapper(model) else model
         self._division = find_division(inner)
         self._finite = finite = FiniteLosses(inner, self._division)
+        self._undo = Undo(inner) if self.on_nonfinite == 'skip' else None
         step = LocalStep(self._backward_local, self._block_done, self._log)
         end = SplitEnd(self._backward_local)
         with super().optim_context(model), step.open(inner), ExitStack() as stack:
@@ -175,11 +181,9 @@ class BlockwiseOptimWrapper(OptimWrapper):
         self._refuse_nonfinite()
         if self._reducer is not None:
             self._reducer.finish()
-        broken = self._broken
+        if self._broken:
+            self._take_back()
         self._forget()
-        if broken:
-            self.zero_grad()
-            self._count_skipped()
 
     def _backward_local(self, loss: Tensor) -> None:
         """Scaled for accumulation like the model's own loss, but not counted as an iteration."""
@@ -232,6 +236,19 @@ class BlockwiseOptimWrapper(OptimWrapper):
         if wrong and not self._broken:
             print_log(f'skipped: {wrong}', 'current', logging.WARNING)
         self._broken = self._broken or bool(wrong)
+
+    def _take_back(self) -> None:
+        """Leave nothing of the iteration but that it is counted.
+
+        Raises:
+            NonFiniteLossError: if a weight is not finite, as no batch will be better then.
+        """
+        self.zero_grad()
+        if self._undo is not None:
+            self._undo()
+        if self._finite is not None:
+            self._finite.check_weights('the batch was to be skipped, but the network itself is not finite')
+        self._count_skipped()
 
     def _count_skipped(self) -> None:
         # Counted where checkpoints hold it.
