@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmlocal.auxiliaries.pieces import Piece, images_of
 from mmlocal.auxiliaries.reader import Reader
+from mmlocal.auxiliaries.single_values import normalise_single_values
 from mmlocal.blocks import Batch, Place, separate, statistics_kept
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
@@ -43,6 +44,10 @@ class Auxiliary(BaseModule):
             term that does not take the mean over images (detection, similarity) needs `recompute`, too: the
             bridge alone runs in parts then.
         recompute: do not keep what the bridge's backward needs, but run it again there: the same gradients.
+
+    Note:
+        A batch norm that is given one value a channel (an image of a batch of one, on a map of one pixel) uses its
+        running statistics.
 
     Raises:
         ConfigError: if the head is missing, or bridge, merge, head or a term do not fit, or the losses have no chunks.
@@ -86,6 +91,7 @@ class Auxiliary(BaseModule):
         if not faults.found:
             faults.found += self._chunk_faults()
         faults.report()
+        normalise_single_values(self)
 
     @property
     def whole(self) -> bool:

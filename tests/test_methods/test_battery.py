@@ -238,3 +238,16 @@ def test_memory_is_below_end_to_end(make, method, task):
             run.step()
         peaks.append(meter.peak_bytes)
     assert (peaks[0] < peaks[1]) == (task not in TABLE[method].costs_more), peaks
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(('method', 'task'), CASES, ids=lambda v: v)
+def test_a_batch_of_one_trains(make, method, task):
+    """As an epoch's last one may be: every method trains wherever its host does."""
+    run = make(method, task)
+    run.batch = {key: value[:1] for key, value in run.batch.items()}
+    if task == 'seg':  # whose own head pools to one pixel under batch norm: the host's matter
+        run.model.decode_head.eval()
+    moved = {name: p.detach().clone() for name, p in run.model.named_parameters() if 'local_auxiliaries' in name}
+    assert all(torch.as_tensor(value).isfinite().all() for value in run.step().values())
+    assert any(not torch.equal(p, moved[name]) for name, p in run.model.named_parameters() if name in moved)
