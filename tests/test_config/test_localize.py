@@ -115,12 +115,17 @@ def test_each_of_several_auxiliaries_gets_a_head(faster_rcnn):
             dict(type='mmlocal.BlockwiseOptimWrapper', step_policy='per_block'),
             'mmlocal.BlockwiseOptimWrapper',
         ),
+        (dict(constructor='LearningRateDecayOptimizerConstructor'), 'mmlocal.BlockwiseOptimWrapper'),
     ],
 )
 def test_optimizer_wrapper_becomes_block_wise_and_keeps_the_rest(faster_rcnn, given, expected):
     faster_rcnn.optim_wrapper = dict(given, optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1))
-    wrapper = localize(faster_rcnn).optim_wrapper.to_dict()
-    assert wrapper == dict(given, type=expected, optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1))
+    wrapper = localize(localize(faster_rcnn)).optim_wrapper.to_dict()
+    kept = dict(optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1))
+    of_blocks = dict(type=expected, constructor='mmlocal.LocalOptimWrapperConstructor')
+    if 'constructor' in given:
+        of_blocks['base_constructor'] = given['constructor']
+    assert wrapper == given | kept | of_blocks
 
 
 def test_hooks_are_added_behind_those_that_are_there_each_once(faster_rcnn):
