@@ -177,7 +177,8 @@ def _bare(kind: type) -> Any:
 
 @functools.cache
 def _local_class(kind: type) -> type:
-    return type(kind)(f'Local{kind.__name__}', (LocalBackbone, kind), {'__doc__': LocalBackbone.__doc__})
+    # Of the stock name: hosts' constructors and hooks ask for it.
+    return type(kind)(kind.__name__, (LocalBackbone, kind), {'__doc__': LocalBackbone.__doc__})
 
 
 def stock_class(network: Any) -> type:

@@ -165,6 +165,25 @@ def test_names_of_a_network_do_not_collide():
     assert again.local_division.network is again
 
 
+def test_a_pool_former_which_has_a_network_of_its_own():
+    """mmpretrain's has a child called `network`: its weights load, all of them, and go back."""
+    stage = [f'network.{i}.{j}' for i in (0, 2, 4, 6) for j in range(6 if i == 4 else 2)]
+    arch = dict(type='mmpretrain.PoolFormer', arch='s12')
+    units = ['patch_embed', *sorted([*stage, 'network.1', 'network.3', 'network.5'])]
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    local = LocalBackbone(arch, partition=['network.2.1'], auxiliary=auxiliary, units=units)
+    stock = MODELS.build(dict(arch))
+    with torch.no_grad():
+        for p in stock.parameters():
+            p.normal_()
+    keys = local.load_state_dict(stock.state_dict(), strict=False)
+    assert not keys.unexpected_keys
+    assert all(key.startswith('local_auxiliaries.') for key in keys.missing_keys)
+    own = {key: value for key, value in local.state_dict().items() if not key.startswith('local_auxiliaries.')}
+    assert all(torch.equal(own[key], value) for key, value in stock.state_dict().items())
+    MODELS.build(dict(arch)).load_state_dict(own, strict=True)
+
+
 @pytest.mark.parametrize('name', ['local_auxiliaries', 'local_division'])
 def test_a_network_with_a_name_of_ours_is_refused(name):
     class Taken(Chain):
