@@ -33,21 +33,25 @@ def written_config(text: str, name: str) -> Any:
 
 
 def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
-        # Keys that are no names are written dict(**{…}).
-        parts = [{one.arg: _value(one.value)} if one.arg else _value(one.value) for one in node.keywords]
-        return {key: value for part in parts for key, value in part.items()}
-    if isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        return {_value(key): _value(value) for key, value in pairs if key is not None}
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        made = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
-        return made(_value(item) for item in node.elts)
-    if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):
-        return float(node.id)
+    """What a node stands for."""
     try:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+            # Keys that are no names are written dict({...}).
+            parts = [dict(_value(part)) for part in node.args]
+            parts += [{one.arg: _value(one.value)} if one.arg else dict(_value(one.value)) for one in node.keywords]
+            return {key: value for part in parts for key, value in part.items()}
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            return {_value(key): _value(value) for key, value in pairs if key is not None}
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            made = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+            return made(_value(item) for item in node.elts)
+        if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):
+            return float(node.id)
         return ast.literal_eval(node)
-    except (ValueError, TypeError) as error:
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
         raise _no_value(node) from error
 
 

@@ -38,7 +38,8 @@ def check_checkpoint(path: str, resume: bool = False) -> None:
     if '://' in path:
         return
     if not os.path.isfile(path):
-        raise ConfigError(f' = {path!r} does not exist (looked for {os.path.abspath(path)})')
+        looked_for = os.fsencode(os.path.abspath(path)).decode(errors='backslashreplace')
+        raise ConfigError(f' = {path!r} does not exist (looked for {looked_for})')
     try:
         _check_whole(path)
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')

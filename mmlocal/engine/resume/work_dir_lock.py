@@ -49,15 +49,17 @@ def lock_work_dir(path: str, launcher: str = 'none') -> bool:
         ConfigError: in all processes that have joined, if another run is in it; told by its process, machine, start.
     """
     folder = os.path.realpath(path)
-    before = _held.get(folder)
     joined = is_distributed()
     first = is_main_process() if joined else os.environ.get(_RANKS.get(launcher, ''), '0') == '0'
-    faults = [_lock(folder, path)] if first else [None]
+    faults: list[str | None] = [None]
+    taken = False
+    if first:
+        taken, faults[0] = _lock(folder, path)
     if joined:
         broadcast_object_list(faults)
     if faults[0] is not None:
         raise ConfigError(faults[0])
-    return _held.get(folder) not in (None, before)
+    return taken
 
 
 def unlock_work_dirs() -> None:
@@ -70,11 +72,11 @@ def unlock_work_dirs() -> None:
 os.register_at_fork(after_in_child=unlock_work_dirs)
 
 
-def _lock(folder: str, path: str) -> str | None:
+def _lock(folder: str, path: str) -> tuple[bool, str | None]:
     """Take the lock, or tell who has it."""
     if folder in _held:
         if _is_at(_held[folder], os.path.join(folder, _NAME)):
-            return None
+            return False, None
         os.close(_held.pop(folder))  # the directory was removed, and made anew
     handle = None
     try:
@@ -87,18 +89,18 @@ def _lock(folder: str, path: str) -> str | None:
         if handle is not None:
             os.close(handle)
             if error.errno in _TAKEN:
-                return f'work_dir = {path!r} is in use by {holder}. Wait for it, or take another one with --work-dir'
+                return False, f'work_dir = {path!r} is in use by {holder}. Wait for it, or take another with --work-dir'
         print_log(
             f'work_dir = {path!r} cannot be locked ({error.strerror}): see to it that no other run is in it',
             'current',
             logging.WARNING,
         )
-        return None
+        return False, None
     _held[folder] = handle
     with contextlib.suppress(OSError):  # a full disk: the lock holds without a word
         os.ftruncate(handle, 0)
         os.pwrite(handle, _signature().encode(), 0)
-    return None
+    return True, None
 
 
 def _is_at(handle: int, path: str) -> bool:
