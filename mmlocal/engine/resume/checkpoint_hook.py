@@ -106,7 +106,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Let other runs into the work directory, if no tool holds it."""
         super().after_train(runner)
         if self._locked:
-            unlock_work_dirs()
+            unlock_work_dirs(runner.work_dir)
 
     def _go_on(self, runner: Runner, resumed: dict[str, Any]) -> None:
         changed = differences(resumed.get('versions', {}), versions())

@@ -111,7 +111,8 @@ def _data_types_alone() -> Iterator[None]:
 def _more_than_weights(error: pickle.UnpicklingError) -> str:
     found = re.search(r'GLOBAL (\S+)', str(error))
     if found is None:
-        return f'cannot be read: {reason(error)}'
+        # What torch said first, before its advice.
+        return f'cannot be read: {reason(error.__context__ or error)}'
     name = found[1] if '.' in found[1] else f'builtins.{found[1]}'  # torch leaves that out
     return (
         f'holds more than weights: a {name}, and reading that can run code of its maker. '

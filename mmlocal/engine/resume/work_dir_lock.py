@@ -62,14 +62,15 @@ def lock_work_dir(path: str, launcher: str = 'none') -> bool:
     return taken
 
 
-def unlock_work_dirs() -> None:
-    """Let other runs in."""
-    while _held:
-        os.close(_held.popitem()[1])
+def unlock_work_dirs(*paths: str) -> None:
+    """Let other runs in, everywhere if no directory is named."""
+    for folder in [os.path.realpath(path) for path in paths] or list(_held):
+        os.close(_held.pop(folder))
 
 
-# A process that is forked has the files and not the locks.
-os.register_at_fork(after_in_child=unlock_work_dirs)
+if fcntl is not None:
+    # A process that is forked has the files and not the locks.
+    os.register_at_fork(after_in_child=unlock_work_dirs)
 
 
 def _lock(folder: str, path: str) -> tuple[bool, str | None]:
