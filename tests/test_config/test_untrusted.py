@@ -236,3 +236,9 @@ class TestYaml:
         path.write_text('a: {b: [1, 2.5, text, null]}')
         with weights_only():
             assert Config.fromfile(path).a.b == [1, 2.5, 'text', None]
+
+    def test_makes_what_mmengine_writes(self, tmp_path):
+        cfg = Config(dict(a=dict(b=(1, (2, 3)), c=[None, 'text'])))
+        cfg.dump(tmp_path / 'a.yml')
+        with weights_only():
+            assert Config.fromfile(tmp_path / 'a.yml').to_dict() == cfg.to_dict()
