@@ -17,7 +17,8 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from mmlocal.config import find_backbone, leaf_text, make_local
-from mmlocal.engine.resume.checkpoint_files import weights_only
+from mmlocal.engine.resume.reading import weights_only
+from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
 from mmlocal.hosts import import_hosts, name_installed_distributions
 from mmlocal.planning import plan
@@ -203,7 +204,8 @@ def use_amp(cfg: Config) -> None:
 def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
     """Let `main` end with every fault in a line of its own and exit code 2 on a `ConfigError`, or a disk that fails.
 
-    What it reads of checkpoints are weights alone, until it calls `trust_checkpoints`.
+    What it reads of checkpoints are weights alone, but of those that it gives to `trust_checkpoint`. Work directories
+    that it has locked are free when it ends.
     """
 
     @functools.wraps(main)
@@ -223,6 +225,7 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
             _exit(f'{error.filename or "a file"}: {error.strerror}')
         finally:
             logging.raiseExceptions = before
+            unlock_work_dirs()
 
     return guarded
 

@@ -10,7 +10,7 @@ from mmlocal.config import method_names
 from mmlocal.config.complete import save_safely
 from mmlocal.engine import ProgressHook
 from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
-from mmlocal.engine.resume import newest_checkpoint, trust_checkpoints
+from mmlocal.engine.resume import lock_work_dir, newest_checkpoint, trust_checkpoint
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.validation.data import check_loops
 
@@ -34,11 +34,15 @@ def parse_args():
 
 
 def set_resume(cfg, resume):
-    """Write `--resume` into the config, and return the checkpoint that it means, of a run of the user's own."""
-    trust_checkpoints()
-    cfg.resume = True
-    cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    return cfg.load_from
+    """Write `--resume` into the config, and return the checkpoint that it means, of a run of the user's own.
+
+    Where there is none yet, the run starts as without `--resume`.
+    """
+    checkpoint = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if checkpoint is not None:
+        trust_checkpoint(checkpoint)
+        cfg.resume, cfg.load_from = True, checkpoint
+    return checkpoint
 
 
 def set_auto_scale_lr(cfg):
@@ -65,6 +69,7 @@ def main():
     compare_settings(cfg, ['train', 'val'])
     join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
     check_work_dir(cfg.work_dir)
+    lock_work_dir(cfg.work_dir, args.launcher)
     save_safely(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not args.no_progress:

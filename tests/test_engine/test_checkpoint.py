@@ -34,7 +34,9 @@ def watch(monkeypatch, do):
 
 
 def files(folder):
-    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix != '.py')
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_file() and path.suffix != '.py' and path.name != '.lock'
+    )
 
 
 class TestOrder:

@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader, ValLoop
 
 from mmlocal.engine import BlockwiseAmpOptimWrapper
 from mmlocal.engine.resume import newest_checkpoint
-from mmlocal.engine.resume.checkpoint_files import weights_only
+from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.run_state import random_state, set_random_state
 from mmlocal.errors import ConfigError
 from tests.test_engine.toy import Toy, end_of, toy_runner

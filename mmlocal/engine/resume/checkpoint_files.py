@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmlocal.engine.resume.reading import MoreThanWeightsError, trust_checkpoint, trusting
 from mmlocal.errors import ConfigError, reason
 
-__all__ = ['check_checkpoint', 'newest_checkpoint', 'trust_checkpoints', 'weights_only']
+__all__ = ['check_checkpoint', 'last_checkpoint', 'newest_checkpoint']
 
-# torch's own switches. The first overrules code that asks for everything, as mmengine does where weights alone fail.
-_FORCE, _TRUST = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _NAMES = re.compile(r'(epoch|iter)_\d+\.pth')
 _OF_A_RUN = ('optimizer', 'message_hub')
-
-
-@contextmanager
-def weights_only() -> Iterator[None]:
-    """Files are read without running code that may be in them, unless the user has told torch otherwise."""
-    before = os.environ.get(_FORCE)
-    if os.environ.get(_TRUST, '0') == '0':
-        os.environ[_FORCE] = '1'
-    try:
-        yield
-    finally:
-        trust_checkpoints()
-        if before is not None:
-            os.environ[_FORCE] = before
-
-
-def trust_checkpoints() -> None:
-    """From here on: files are the user's own, whatever hooks have put into them."""
-    os.environ.pop(_FORCE, None)
+# Longer than any path that a system opens.
+_LONGEST = 4096
 
 
 def check_checkpoint(path: str, resume: bool = False) -> None:
@@ -58,14 +38,15 @@ def check_checkpoint(path: str, resume: bool = False) -> None:
     if '://' in path:
         return
     if not os.path.isfile(path):
-        raise ConfigError(f' = {path!r} does not exist (looked for {os.path.abspath(path)})')
+        looked_for = os.fsencode(os.path.abspath(path)).decode(errors='backslashreplace')
+        raise ConfigError(f' = {path!r} does not exist (looked for {looked_for})')
     try:
         _check_whole(path)
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
+    except MoreThanWeightsError as error:
+        raise ConfigError(f' = {path!r} {error.why}') from error
     except ConfigError:
         raise
-    except pickle.UnpicklingError as error:
-        raise ConfigError(f' = {path!r} {_more_than_weights(error)}') from error
     except Exception as error:  # whatever a broken file makes torch raise
         raise ConfigError(f' = {path!r} cannot be read: {reason(error)}') from error
     if not isinstance(checkpoint, Mapping) or not ('state_dict' in checkpoint or 'model' in checkpoint):
@@ -75,16 +56,6 @@ def check_checkpoint(path: str, resume: bool = False) -> None:
         raise ConfigError(
             f' = {path!r} holds no {", ".join(missing)} to go on from; to start from its weights use load_from'
         )
-
-
-def _more_than_weights(error: pickle.UnpicklingError) -> str:
-    found = re.search(r'GLOBAL (\S+)', str(error))
-    if found is None:
-        return f'cannot be read: {reason(error)}'
-    return (
-        f'holds more than weights: a {found[1]}, and reading that can run code of its maker. '
-        f'If you trust the file, set {_TRUST}=1'
-    )
 
 
 def _check_whole(path: str) -> None:
@@ -104,36 +75,74 @@ def _check_whole(path: str) -> None:
 
 
 def newest_checkpoint(work_dir: str) -> str | None:
-    """The checkpoint to go on from: the last one that is whole. What is passed over is told by warnings.
+    """The checkpoint to go on from: the last one that is whole, which is trusted from here on.
 
-    `last_checkpoint` names the first to look at; the others are taken by their age.
+    `last_checkpoint` names the first to look at; the others are taken by their age. What is passed over is told by
+    warnings.
 
     Raises:
         ConfigError: if there are checkpoints, and none can be resumed.
     """
     faults = []
-    for path in _candidates(Path(work_dir)):
+    try:
+        named = last_checkpoint(work_dir)
+    except ConfigError as error:
+        named = None
+        faults += [f'--resume: {fault}' for fault in error.faults]
+    for path in _candidates(Path(work_dir), named):
         try:
-            check_checkpoint(path, resume=True)
+            with trusting(path):
+                check_checkpoint(path, resume=True)
         except ConfigError as error:
             faults += [f'--resume{fault}' for fault in error.faults]
             continue
         for fault in faults:
             print_log(f'{fault}. Resuming from {path!r}', 'current', logging.WARNING)
+        trust_checkpoint(path)
         return path
     if faults:
         raise ConfigError(*faults)
     return None
 
 
-def _candidates(folder: Path) -> list[str]:
+def last_checkpoint(work_dir: str) -> str | None:
+    """What `last_checkpoint` in a work directory says, if it is there.
+
+    Raises:
+        ConfigError: if it names no file, or cannot be read.
+    """
+    path = Path(work_dir) / 'last_checkpoint'
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file():
+        raise ConfigError(f'{str(path)!r} is not a file')
+    try:
+        with path.open('rb') as file:
+            content = file.read(_LONGEST + 1).strip()
+    except OSError as error:
+        raise ConfigError(f'{str(path)!r} cannot be read: {error.strerror}') from error
+    if len(content) > _LONGEST or b'\0' in content or b'\n' in content:
+        raise ConfigError(f'{str(path)!r} holds no path')
+    # The bytes of a name, in whatever encoding.
+    return os.fsdecode(content) or None
+
+
+def _candidates(folder: Path, last: str | None) -> Iterator[str]:
     """Checkpoints of a run, the one that `last_checkpoint` names first, then the youngest."""
-    latest = folder / 'last_checkpoint'
-    named = Path(latest.read_text(encoding='utf-8').strip()) if latest.is_file() else None
-    if named is not None and named.name and not named.exists() and (folder / named.name).exists():
-        named = folder / named.name  # the folder was moved
-    folders = {folder} | ({named.parent} if named is not None and named.name else set())
-    others = [path for one in folders if one.is_dir() for path in one.iterdir() if _NAMES.fullmatch(path.name)]
-    others.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    listed = ([named] if named is not None and named.name else []) + others
-    return list(dict.fromkeys(str(path) for path in listed))
+    named, folders = Path(last) if last else None, [folder]
+    if named is not None:
+        if not os.path.exists(named) and os.path.exists(folder / named.name):
+            named = folder / named.name  # the folder was moved
+        if os.path.isfile(named) or _NAMES.fullmatch(named.name):
+            folders.append(named.parent)
+    others = {str(path) for one in folders for path in _listed(one) if _NAMES.fullmatch(path.name)}
+    youngest = sorted(others - {str(named)}, key=os.path.getmtime, reverse=True)
+    yield from ([str(named)] if named is not None else []) + youngest
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The files of a folder, if it can be read."""
+    try:
+        return [path for path in folder.iterdir() if path.is_file()]
+    except OSError:
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from mmengine.dist import all_gather_object, get_rank, is_main_process
@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmlocal.engine.hooks.summary import PLAN_KEY, plan_of
-from mmlocal.engine.resume.checkpoint_files import newest_checkpoint
+from mmlocal.engine.resume.checkpoint_files import last_checkpoint, newest_checkpoint
 from mmlocal.engine.resume.durable import DURABLE, all_durably, remove_unfinished, write_durably
 from mmlocal.engine.resume.kept import Kept, gradients, repeat_actions, set_gradients
 from mmlocal.engine.resume.run_state import (
@@ -25,6 +25,7 @@ from mmlocal.engine.resume.run_state import (
     set_random_state,
     versions,
 )
+from mmlocal.engine.resume.work_dir_lock import lock_work_dir, unlock_work_dirs
 from mmlocal.errors import ConfigError
 from mmlocal.registry import HOOKS
 
@@ -60,6 +61,8 @@ class SafeCheckpointHook(CheckpointHook):
     _of_processes: dict[str, list[Any]] | None = None
     _resumed: dict[str, Any] | None = None
     kept: Kept | None = None
+    # None where nothing is trained: `Runner.val` and `test` save nothing.
+    _files: Any = None
 
     def before_run(self, runner: Runner) -> None:
         """Choose the newest whole checkpoint where the latest is to be resumed."""
@@ -85,6 +88,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Write through the durable backend, and tell what a resumed run does not have as it was."""
+        self._locked = lock_work_dir(runner.work_dir)
         local = '://' not in str(self.out_dir or runner.work_dir)
         if local and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend=DURABLE)
@@ -101,6 +105,12 @@ class SafeCheckpointHook(CheckpointHook):
         if self._resumed is not None:
             self._go_on(runner, self._resumed)
             self._resumed = None
+
+    def after_train(self, runner: Runner) -> None:
+        """Let other runs into the work directory, if no tool holds it."""
+        super().after_train(runner)
+        if self._locked:
+            unlock_work_dirs(runner.work_dir)
 
     def _go_on(self, runner: Runner, resumed: dict[str, Any]) -> None:
         changed = differences(resumed.get('versions', {}), versions())
@@ -155,7 +165,7 @@ class SafeCheckpointHook(CheckpointHook):
                 **self.args,
             )
             if is_main_process():
-                write_durably(os.path.join(runner.work_dir, 'last_checkpoint'), self.last_ckpt.encode())
+                write_durably(os.path.join(runner.work_dir, 'last_checkpoint'), os.fsencode(self.last_ckpt))
         self._of_processes = None
         while len(kept) > self.max_keep_ckpts > 0:
             self._delete(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(kept.popleft())))
@@ -172,6 +182,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         """As the stock hook, but what was the best before is deleted when the new one and its record are written."""
+        if self._files is None:
+            return
         before = self._best()
         runner.message_hub.update_info(_REPLACED, sorted(before))
         self.file_backend = _Keeping(self._files)
@@ -205,11 +217,10 @@ class SafeCheckpointHook(CheckpointHook):
             with all_durably() if self.backend_args == dict(backend=DURABLE) else nullcontext():
                 yield
         except OSError as error:
-            last = os.path.join(runner.work_dir, 'last_checkpoint')
             stands = 'There is none before it'
-            if os.path.exists(last):
-                with open(last, encoding='utf-8') as file:
-                    stands = f'{file.read().strip()!r} stands: --resume goes on from it'
+            with suppress(ConfigError):
+                last = last_checkpoint(runner.work_dir)
+                stands = f'{last!r} stands: --resume goes on from it' if last else stands
             raise ConfigError(f'checkpoint {path} cannot be written: {error.strerror or error}. {stands}') from error
 
 

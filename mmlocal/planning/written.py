@@ -1,0 +1,60 @@
+"""A config as it is written into a checkpoint: read, and not run."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from mmlocal.errors import ConfigError
+
+__all__ = ['written_config']
+
+
+def written_config(text: str, name: str) -> Any:
+    """The value of a name in a config that mmengine has written; None if it is not there.
+
+    `Config.fromstring` would run the text, which for a checkpoint of others is code of its maker.
+
+    Raises:
+        ConfigError: if the value is more than literals and `dict`.
+
+    Example:
+        >>> written_config("model = dict(type='ResNet', depth=-1)", 'model')
+        {'type': 'ResNet', 'depth': -1}
+    """
+    try:
+        lines = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(' cannot be taken from the checkpoint: its meta.cfg is no config') from error
+    for line in lines:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == name:
+            return _value(line.value)
+    return None
+
+
+def _value(node: ast.expr) -> Any:
+    """What a node stands for."""
+    try:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+            # Keys that are no names are written dict({...}).
+            parts = [dict(_value(part)) for part in node.args]
+            parts += [{one.arg: _value(one.value)} if one.arg else dict(_value(one.value)) for one in node.keywords]
+            return {key: value for part in parts for key, value in part.items()}
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            return {_value(key): _value(value) for key, value in pairs if key is not None}
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            made = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+            return made(_value(item) for item in node.elts)
+        if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):
+            return float(node.id)
+        return ast.literal_eval(node)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _no_value(node) from error
+
+
+def _no_value(node: ast.AST) -> ConfigError:
+    code = ast.unparse(node)[:80]
+    return ConfigError(f' cannot be taken from the checkpoint: its meta.cfg holds code, which is not run: {code!r}')
