@@ -54,9 +54,11 @@ def stock_network(backbone: Mapping[str, Any]) -> dict[str, Any]:
         >>> stock_network(dict(type='mmlocal.LocalBackbone', arch='ResNet', depth=50, partition=['layer1.2']))
         {'depth': 50, 'type': 'ResNet'}
     """
+    if not str(backbone['type']).startswith('mmlocal.'):
+        return dict(backbone)
     function: Any = MODELS.get(backbone['type'])
     own = inspect.signature(function.__init__ if inspect.isclass(function) else function).parameters
-    if not str(function.__module__).startswith('mmlocal.') or 'arch' not in own:
+    if 'arch' not in own:
         return dict(backbone)
     network = {name: value for name, value in backbone.items() if name not in ('type', *own)}
     arch = backbone['arch']

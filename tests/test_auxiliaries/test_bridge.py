@@ -27,7 +27,7 @@ NETWORK = dict(type='mmlocal.LocalBackbone', arch='mmdet.ResNet', depth=18, base
 
 @pytest.mark.parametrize('merge', [None, dict(type='mmlocal.PooledBank')])
 def test_goes_with_and_without_a_bank(merge):
-    head = dict(type='SquareHead')
+    head = dict(type='mmlocal.SquareHead')
     backbone = MODELS.build(
         dict(NETWORK, auxiliary=dict(type='mmlocal.Auxiliary', bridge=BRIDGE, merge=merge, head=head))
     )
@@ -49,10 +49,10 @@ def test_units_named_without_dots_are_copied_by_their_own_name():
     backbone = MODELS.build(
         dict(
             type='mmlocal.LocalBackbone',
-            arch='FourUnits',
+            arch='mmlocal.FourUnits',
             units=list('abcd'),
             partition=['a'],
-            auxiliary=dict(copied, head=dict(type='SquareHead')),
+            auxiliary=dict(copied, head=dict(type='mmlocal.SquareHead')),
         )
     )
     text = next(m.description for m in backbone.modules() if isinstance(m, Bridge))

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 
 from mmlocal.errors import ConfigError
-from mmlocal.hosts import hosts
+from mmlocal.hosts import importing
 
 HOSTS = ('mmagic', 'mmyolo')
 
@@ -15,7 +15,7 @@ HOSTS = ('mmagic', 'mmyolo')
 @pytest.fixture
 def imported(monkeypatch):
     found = []
-    monkeypatch.setattr(hosts, 'import_host', found.append)
+    monkeypatch.setattr(importing, 'import_host', found.append)
     return found
 
 
@@ -31,7 +31,7 @@ def imported(monkeypatch):
     ],
 )
 def test_only_what_a_config_asks_for_is_imported(config, expected, imported):
-    hosts.import_hosts(Config(config))
+    importing.import_hosts(Config(config))
     assert imported == expected
 
 
@@ -51,9 +51,9 @@ def test_it_is_imported_and_leaves_no_trace(name):
 
 def test_a_missing_host_is_told_with_the_way_to_install_it(monkeypatch):
     monkeypatch.delitem(sys.modules, 'mmagic', raising=False)
-    monkeypatch.setattr(hosts.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(importing.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ConfigError, match=r'the config needs mmagic, which is not installed: pip install --no-deps'):
-        hosts.import_host('mmagic')
+        importing.import_host('mmagic')
 
 
 def test_what_a_host_lacks_is_told(monkeypatch):
@@ -62,6 +62,6 @@ def test_what_a_host_lacks_is_told(monkeypatch):
     def fails(name):
         raise ModuleNotFoundError("No module named 'diffusers'", name='diffusers')
 
-    monkeypatch.setattr(hosts.importlib, 'import_module', fails)
+    monkeypatch.setattr(importing.importlib, 'import_module', fails)
     with pytest.raises(ConfigError, match=r"mmagic, which imports 'diffusers', which is not installed: .*mmagic\.txt"):
-        hosts.import_host('mmagic')
+        importing.import_host('mmagic')

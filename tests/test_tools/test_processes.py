@@ -274,7 +274,8 @@ class TestFlexibleRunner:
         config = write(FLEXIBLE + f'model["backbone"]["auxiliary"] = {auxiliary}\n')
         ended = call('train', config, '--work-dir', tmp_path / 'run')
         assert ended.code == 2
-        assert ended.errors[0].startswith('error: model.backbone.auxiliaries.0.patches = 3 does not divide the feature')
+        place = 'model.backbone.local_auxiliaries.0.patches'
+        assert ended.errors[0].startswith(f'error: {place} = 3 does not divide the feature')
 
     def test_what_is_refused(self, call, write):
         config = write(FLEXIBLE)

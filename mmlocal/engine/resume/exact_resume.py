@@ -32,6 +32,8 @@ class ExactResumeHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    # What it counts, a resumed run counts again.
+    is_kept = False
     _batches: SeededBatches | None = None
 
     def before_train(self, runner: Runner) -> None:
