@@ -94,7 +94,7 @@ def weights(auxiliaries):
     ('path', 'count', 'whole'), [('hpff/resnet32_hpff_k16', 13, 14), ('hpff/resnet110_hpff_k55', 52, 53)]
 )
 def test_hpff(path, count, whole):
-    auxiliaries = built(path).auxiliaries
+    auxiliaries = built(path).local_auxiliaries
     expected = [(0.5 * (1 - i / whole), 5 * (1 - i / whole)) for i in range(1, count + 1)]
     np.testing.assert_allclose(weights(a.cascade for a in auxiliaries), expected)
     if count == 13:
@@ -107,17 +107,17 @@ def test_hpff(path, count, whole):
 def test_man_over_infopro_weighs_by_the_stage_of_the_unit_behind(path, units, whole):
     stages = [s for s in (1, 2, 3) for _ in range(units)][1:]
     expected = [(0.5 * (1 - s / whole), 5 * (1 - s / whole)) for s in stages]
-    np.testing.assert_allclose(weights(built(path).auxiliaries), expected)
+    np.testing.assert_allclose(weights(built(path).local_auxiliaries), expected)
 
 
 def test_the_stem_of_man_plus_plus_over_infopro():
-    stem, second, *_ = built('man/resnet32_man-plus-plus-infopro_k16').auxiliaries
+    stem, second, *_ = built('man/resnet32_man-plus-plus-infopro_k16').local_auxiliaries
     assert stem.head.description == '1c2f, contrast'
     np.testing.assert_allclose(weights([stem, second]), [(0.5, 5), (0.5 * 13 / 14, 5 * 13 / 14)])
 
 
 def chains(path):
-    found = built(path).auxiliaries
+    found = built(path).local_auxiliaries
     return [[name.removeprefix('layer') for name in a.cascade.bridge.names] for a in found]
 
 
