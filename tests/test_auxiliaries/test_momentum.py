@@ -95,7 +95,7 @@ def bridge(momentum=0.9, scaling=False):
     shape = Shape(6, 1)
     place = Place('block1', 'layer1.0', Shape(4, 1), (Later('layer2.0', source, shape),))
     built = MomentumBridge(place, momentum, scaling).double()
-    torch.nn.init.normal_(built.bias.weight)
+    torch.nn.init.normal_(built.learnable.weight)
     torch.nn.init.normal_(built.ema.module.weight)
     return built
 
@@ -123,7 +123,7 @@ def test_gradients_of_the_scaled_pair():
         slope = (scaled.learnable(x) - scaled.ema(x)).sum()
     torch.testing.assert_close(scaled.scale.grad, slope)
     assert scaled.ema.module.weight.grad is None
-    mixed = 0.7 * scaled.bias.weight + 1.3 * scaled.ema.module.weight
+    mixed = 0.7 * scaled.learnable.weight + 1.3 * scaled.ema.module.weight
     other = x.detach().requires_grad_()
     torch.conv2d(other, mixed, padding=1).sum().backward()
     torch.testing.assert_close(x.grad, other.grad)
