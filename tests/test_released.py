@@ -8,9 +8,11 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch.nn import functional
 
+from mmlocal.auxiliaries.bridges.choices import sampled
 from mmlocal.auxiliaries.heads.contrast import supervised_contrast
 from mmlocal.auxiliaries.terms import Reconstruction
 from mmlocal.auxiliaries.terms.similarity import similarity_matrix
+from mmlocal.blocks import Earlier, Later, Place, Shape
 from mmlocal.config import localize
 from mmlocal.registry import MODELS
 
@@ -161,32 +163,12 @@ def test_infopro_trains_160_epochs():
         assert (cfg.train_cfg.max_epochs, cfg.param_scheduler.T_max) == (160, 160)
 
 
-def unread(step, results):
-    """The arguments of a transform that it does not read when it runs."""
-    from mmpretrain.registry import TRANSFORMS
-
-    arguments = {name: value for name, value in step.items() if name != 'type'}
-    kind, seen = TRANSFORMS.get(step['type']), set()
-
-    class Watched(kind):
-        def __getattribute__(self, name):
-            seen.add(name)
-            return super().__getattribute__(name)
-
-    transform = Watched(**arguments)
-    seen.clear()
-    for _ in range(50):
-        transform(dict(results))
-    return set(arguments) - seen
-
-
-def test_transforms_read_their_arguments():
-    """An argument that a host accepts and ignores is one that its transform never looks at."""
-    import mmpretrain.datasets  # noqa: F401
-
-    image = np.zeros((32, 32, 3), np.uint8)
-    for name in ('cifar10_bs1024', 'svhn_bs1024', 'stl10_bs128'):
-        for step in Config.fromfile(f'configs/_base_/datasets/{name}.py').train_pipeline[:-1]:
-            assert not unread(step, dict(img=image)), (name, step)
-    ignored = dict(type='RandomCrop', crop_size=32, padding=4, padding_mode='reflect')
-    assert unread(ignored, dict(img=image)) == {'padding_mode'}
+@pytest.mark.parametrize(
+    ('unit', 'expected'), [(1, [28, 54]), (2, [28, 54]), (3, [28, 54]), (5, [30, 54]), (7, [30, 54])]
+)
+def test_auglocal_rounds_places_in_the_whole_network(unit, expected):
+    """ResNet-110 of 55 units, the stem counted; two of them: at 27.5, 28, 28.5, 29.5 and 30.5, halves to even."""
+    earlier = tuple(Earlier(str(i), Shape(1, 1), i) for i in range(unit + 1))
+    later = tuple(Later(str(i), torch.nn.Identity(), Shape(1, 1)) for i in range(unit + 1, 55))
+    place = Place('block', str(unit), Shape(1, 1), later, earlier)
+    assert [int(found.name) for found in sampled(place, depth=2, shrink=0.0)] == expected

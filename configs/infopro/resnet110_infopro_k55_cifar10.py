@@ -1,4 +1,5 @@
 # ResNet-110 by InfoPro, the stem a block of its own, with the weights of its ResNet-110, K = 16, softmax.
+# K = 55 counts the stem, which is a block of its own: 55 blocks.
 _base_ = ['../e2e/resnet110_cifar10.py', '../_base_/local/infopro.py']
 model = dict(
     backbone=dict(

@@ -1,4 +1,5 @@
 # ResNet-32 by InfoPro, the stem a block of its own, with the weights of its ResNet-32, K = 16, softmax.
+# K = 16 counts the stem, which is a block of its own: 16 blocks.
 _base_ = ['../e2e/resnet32_cifar10.py', '../_base_/local/infopro.py']
 model = dict(
     backbone=dict(

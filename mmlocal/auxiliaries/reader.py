@@ -17,7 +17,7 @@ class Reader(BaseModule):
 
     Tokens with a map size are laid out on it. Of tokens without one, a layer norm and then the class
     token, or where there is none the mean, are read as a map of one pixel, which is the auxiliary of
-    MAN++ for ViT (arXiv 2507.16279, released code).
+    MAN++ for ViT, eps of the norm 1e-6 (arXiv 2507.16279, released code).
 
     Args:
         shape: of the feature.
@@ -26,7 +26,7 @@ class Reader(BaseModule):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.layout = shape.layout
-        self.norm = nn.Identity() if shape.is_map else nn.LayerNorm(shape.channels)
+        self.norm = nn.Identity() if shape.is_map else nn.LayerNorm(shape.channels, eps=1e-6)
 
     def forward(self, feature: Tensor, further: tuple[Any, ...] = ()) -> Tensor:
         """From (N, C, H, W) or (N, L, C), with (H, W) in `further` where tokens have it, to a map."""

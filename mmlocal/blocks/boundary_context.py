@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from mmlocal.blocks.probe import Shape
+from mmlocal.blocks.units import stage_of
 from mmlocal.errors import ConfigError
 
 __all__ = ['Earlier', 'Later', 'Place']
@@ -80,7 +81,7 @@ class Place:
             ConfigError: if a mapping has none for that stage.
         """
         if isinstance(ends, Mapping):
-            stage = self.later[0].name.rpartition('.')[0] or self.later[0].name
+            stage = stage_of(self.later[0].name)
             if stage not in ends:
                 raise ConfigError(f'loss_weight has none for {stage!r}, the stage behind {self.cut!r}: {dict(ends)}')
             return float(ends[stage])

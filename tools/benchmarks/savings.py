@@ -105,13 +105,13 @@ def end_to_end(case):
 
 def held(case):
     """Bytes of the largest block, or of as many neighbours as a loss reaches, their auxiliaries included."""
-    backbone = build(case, local=True).backbone
-    plans, pixels = make_plan(backbone), backbone.probe_size**2
+    division = build(case, local=True).backbone.local_division
+    plans, pixels = make_plan(division), division.probe_size**2
     windows = [
         pixels
         * (
             plan.auxiliary_bytes_per_pixel
-            + sum(p.bytes_per_pixel for p in plans[max(0, i - backbone.reach + 1) : i + 1])
+            + sum(p.bytes_per_pixel for p in plans[max(0, i - division.reach + 1) : i + 1])
         )
         for i, plan in enumerate(plans)
     ]
