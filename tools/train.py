@@ -1,6 +1,7 @@
 """Train a model of a config, local or not: `python tools/train.py CONFIG`."""
 
 import argparse
+import os
 
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -38,6 +39,9 @@ def set_resume(cfg, resume):
 
     Where there is none yet, the run starts as without `--resume`.
     """
+    if resume == 'auto' and os.path.isdir(cfg.work_dir):
+        # A run that is in it may delete what is found.
+        lock_work_dir(cfg.work_dir, cfg.get('launcher', 'none'))
     checkpoint = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if checkpoint is not None:
         trust_checkpoint(checkpoint)

@@ -1,6 +1,7 @@
 """A file of others reaches nothing but data, however it is read."""
 
 import argparse
+import ctypes
 import functools
 import importlib
 import operator
@@ -81,6 +82,24 @@ def test_what_others_have_allowed_is_not_read(tmp_path):
     assert not (tmp_path / 'ran').exists()
 
 
+def test_a_name_cannot_write_on_the_terminal(tmp_path):
+    # As pickle writes names, so of the same length.
+    path = save(tmp_path / 'evil.pth', shutil.copyfileobj)
+    content = (tmp_path / 'evil.pth').read_bytes().replace(b'copyfileobj', b'\x1b[2J\x1b[Hleob')
+    (tmp_path / 'evil.pth').write_bytes(content)
+    with weights_only(), pytest.raises(ConfigError, match=r'a shutil\.\\x1b\[2J\\x1b\[Hleob,'):
+        CheckpointLoader.load_checkpoint(path, logger='silent')
+
+
+@pytest.mark.parametrize('form', [dict(pickle_protocol=0), dict(pickle_protocol=4), dict(pickle_protocol=5)], ids=str)
+def test_another_form_of_pickle_is_refused_with_what_to_do(form, tmp_path):
+    torch.save(dict(state_dict=Calls(os.mkdir, str(tmp_path / 'ran'))), tmp_path / 'evil.pth', **form)
+    with weights_only(), pytest.raises(ConfigError) as error:
+        check_checkpoint(str(tmp_path / 'evil.pth'))
+    assert str(error.value).endswith(f' can run code of its maker. If you trust the file, set {TRUST}=1')
+    assert not (tmp_path / 'ran').exists()
+
+
 @pytest.mark.parametrize('prefix', ['https://a.b/', 'torchvision://', 'openmmlab://', 'mmcls://'])
 def test_nor_is_what_is_downloaded(prefix, tmp_path, monkeypatch):
     path = save(tmp_path / 'evil.pth', Calls(os.mkdir, str(tmp_path / 'ran')))
@@ -122,7 +141,9 @@ class TestData:
         # What is written of it needs nothing of this project.
         assert type(pickle.loads(pickle.dumps(read))) is np.ndarray
 
-    @pytest.mark.parametrize('scalar', [np.float64(0.1), np.float32(2), np.int64(-3), np.bool_(True), np.str_('a')])
+    @pytest.mark.parametrize(
+        'scalar', [np.float64(0.1), np.float32(2), np.int64(-3), np.bool_(True), np.str_('a'), np.str_('')]
+    )
     def test_scalars(self, scalar, tmp_path):
         read = self.read(tmp_path / 'a.pth', scalar)
         assert (type(read), read) == (type(scalar), scalar)
@@ -148,6 +169,11 @@ class TestData:
         assert read.a.b == [1]
         assert type(pickle.loads(pickle.dumps(read))) is Config
 
+    def test_what_was_read_and_is_written_is_read_again(self, tmp_path):
+        content = dict(a=Config(dict(b=1)), c=HistoryBuffer([1.0], [1]), d=np.arange(3), e=np.float64(2))
+        again = self.read(tmp_path / 'b.pth', self.read(tmp_path / 'a.pth', content))
+        assert (again['a'].b, again['c'].mean(), again['d'].tolist(), again['e']) == (1, 1.0, [0, 1, 2], 2)
+
     def test_arguments(self, tmp_path):
         assert self.read(tmp_path / 'a.pth', argparse.Namespace(lr=0.1)).lr == 0.1
 
@@ -171,6 +197,33 @@ class TestForged:
                 return make, given, forge(state)
 
         with weights_only(), pytest.raises(ConfigError, match=r'a numpy\.ndarray,'):
+            check_checkpoint(save(tmp_path / 'a.pth', Forged()))
+
+    def test_an_array_takes_its_values_once(self, tmp_path):
+        class Forged:
+            def __reduce__(self):
+                make, given, state = np.arange(3).__reduce__()
+                return torch._tensor._rebuild_from_type_v2, (make, np.ndarray, given, state), state
+
+        with weights_only(), pytest.raises(ConfigError, match=r'a numpy\.ndarray,'):
+            check_checkpoint(save(tmp_path / 'a.pth', Forged()))
+
+    @pytest.mark.parametrize('how', ['as it is made', 'by its state'])
+    @pytest.mark.parametrize('kind', [ConfigDict, argparse.Namespace])
+    def test_a_history_reads_no_memory_that_a_file_names(self, kind, how, tmp_path):
+        secret = ctypes.create_string_buffer(b'secret')
+        address = dict(data=(ctypes.addressof(secret), False), shape=(6,), typestr='|u1', version=3)
+        values = kind(**{'__array_interface__': address})
+        assert bytes(np.array(values)) == b'secret'
+        state = dict(_log_history=values, _count_history=values, max_length=9)
+
+        class Forged:
+            def __reduce__(self):
+                if how == 'as it is made':
+                    return HistoryBuffer, (values, values, 9)
+                return HistoryBuffer, (np.zeros(1), np.zeros(1), 9), state
+
+        with weights_only(), pytest.raises(ConfigError, match=r'history_buffer\.HistoryBuffer,'):
             check_checkpoint(save(tmp_path / 'a.pth', Forged()))
 
     def test_flags_of_a_type(self, tmp_path):

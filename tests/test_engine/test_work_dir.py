@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from mmlocal.engine.resume import lock_work_dir, newest_checkpoint
+from mmlocal.engine.resume import lock_work_dir, newest_checkpoint, weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError
 from tests.test_engine.toy import forked, toy_runner
@@ -166,3 +167,14 @@ def test_names_that_are_not_utf8(tmp_path):
     runner = toy_runner(work_dir, 3, resume=True)
     runner.train()
     assert (runner.epoch, newest_checkpoint(work_dir)) == (3, f'{work_dir}/epoch_3.pth')
+
+
+def test_a_resumed_run_does_not_run_the_text_of_a_config(trained, tmp_path):
+    checkpoint = torch.load(trained / 'epoch_2.pth', weights_only=False)
+    checkpoint['meta']['config'] = f'import os\nos.mkdir({str(tmp_path / "ran")!r})'
+    torch.save(checkpoint, tmp_path / 'epoch_2.pth')
+    runner = toy_runner(tmp_path / 'work', 3, load_from=str(tmp_path / 'epoch_2.pth'), resume=True)
+    with weights_only():
+        runner.train()
+    assert runner.epoch == 3
+    assert not (tmp_path / 'ran').exists()

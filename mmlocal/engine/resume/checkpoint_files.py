@@ -37,6 +37,8 @@ def check_checkpoint(path: str, resume: bool = False) -> None:
 
     if '://' in path:
         return
+    if os.path.isdir(path):
+        raise ConfigError(f' = {path!r} is a directory, and no checkpoint')
     if not os.path.isfile(path):
         looked_for = os.fsencode(os.path.abspath(path)).decode(errors='backslashreplace')
         raise ConfigError(f' = {path!r} does not exist (looked for {looked_for})')

@@ -73,6 +73,8 @@ class SafeCheckpointHook(CheckpointHook):
         """Remember what `before_train` is to restore and to tell."""
         if not runner._resume:
             return
+        # As mmcv wrote it. mmengine would run this text, to compare numbers of GPUs.
+        checkpoint.get('meta', {}).pop('config', None)
         if 'optimizer' not in checkpoint:
             raise ConfigError('resume: the checkpoint holds no optimizer state; start from its weights with load_from')
         if PLAN_KEY in checkpoint and not plan_of(runner):

@@ -46,15 +46,21 @@ class _DType:
 
 
 class _Array(np.ndarray[Any, Any]):
-    """Stands in for `numpy.ndarray`, and is one; numpy checks its shape by the bytes there are."""
+    """Stands in for `numpy.ndarray`, and is one; numpy checks its shape by the bytes there are.
+
+    It takes its values once: numpy frees the memory of those before, which a tensor in the file may look at.
+    """
+
+    _filled = False
 
     def __new__(cls, *_: Any) -> _Array:
         return super().__new__(cls, (0,), 'b')
 
     def __setstate__(self, state: Any, /) -> None:
         _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _DType) or not isinstance(data, bytes):
+        if self._filled or not isinstance(dtype, _DType) or not isinstance(data, bytes):
             raise _refuse('numpy.ndarray')
+        self._filled = True
         sizes = tuple(int(size) for size in shape)
         if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.real.itemsize != len(data):
             raise _refuse('numpy.ndarray')
@@ -76,15 +82,22 @@ def _no_bytes() -> bytes:
 def _scalar(dtype: Any, data: Any = b'') -> Any:
     if not isinstance(dtype, _DType) or not isinstance(data, bytes) or len(data) != dtype.real.itemsize:
         raise _refuse('numpy.core.multiarray.scalar')
-    return np.frombuffer(data, dtype.real)[0]
+    return np.frombuffer(data, dtype.real)[0] if data else dtype.real.type()  # an empty text
 
 
 class _History(HistoryBuffer):
-    """Stands in for mmengine's `HistoryBuffer`, and is one, whose methods stay those of its class."""
+    """Stands in for mmengine's `HistoryBuffer`, and is one, whose methods stay those of its class.
+
+    It takes arrays alone: of other objects numpy would ask for their address, which is then the file's to choose.
+    """
+
+    def __init__(self, history: Any = (), counts: Any = (), max_length: Any = 10**6) -> None:
+        if not all(isinstance(values, _Array) for values in (history, counts)):
+            raise _refuse('mmengine.logging.history_buffer.HistoryBuffer')
+        super().__init__(np.array(history, subok=False), np.array(counts, subok=False), int(max_length))
 
     def __setstate__(self, state: Any) -> None:
-        history, counts = state['_log_history'], state['_count_history']
-        super().__init__(np.array(history, subok=False), np.array(counts, subok=False), int(state['max_length']))
+        self.__init__(state['_log_history'], state['_count_history'], state['max_length'])  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return HistoryBuffer, (self._log_history, self._count_history, self.max_length)
@@ -107,7 +120,7 @@ class _Config(Config):
         pass
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return Config.__new__, (Config,), self.__getstate__()
+        return Config, (), self.__getstate__()
 
 
 _OF_NUMPY = [

@@ -21,6 +21,8 @@ __all__ = ['MoreThanWeightsError', 'trust_checkpoint', 'trusting', 'weights_only
 
 # torch's own switches. The first overrules code that asks for everything, in processes that are started from here, too.
 _FORCE, _TRUST = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_REMEDY = f'If you trust the file, set {_TRUST}=1'
+_LONGEST_NAME = 100
 _ON = ('1', 'y', 'yes', 'true')
 
 _trusted: set[str] = set()
@@ -110,14 +112,15 @@ def _data_types_alone() -> Iterator[None]:
 
 def _more_than_weights(error: pickle.UnpicklingError) -> str:
     found = re.search(r'GLOBAL (\S+)', str(error))
+    if 'Unsupported operand' in str(error):
+        return f'is pickled in another form than weights are, and reading that can run code of its maker. {_REMEDY}'
     if found is None:
         # What torch said first, before its advice.
         return f'cannot be read: {reason(error.__context__ or error)}'
     name = found[1] if '.' in found[1] else f'builtins.{found[1]}'  # torch leaves that out
-    return (
-        f'holds more than weights: a {name}, and reading that can run code of its maker. '
-        f'If you trust the file, set {_TRUST}=1'
-    )
+    # A name is the file's own: it may be long, or signs by which a terminal does things.
+    told = name.encode('unicode_escape').decode()[:_LONGEST_NAME]
+    return f'holds more than weights: a {told}, and reading that can run code of its maker. {_REMEDY}'
 
 
 def _named(path: Any) -> str:
