@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 import torch
 from mmengine.model import BaseModel
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -242,3 +243,48 @@ def test_stock_weights_load_and_the_published_model_is_the_stock_one(family, man
     with torch.no_grad():
         for ours, theirs in zip(local.eval()(family.image), other.eval()(family.image), strict=True):
             assert torch.equal(ours, theirs)
+
+
+def test_names_are_those_of_the_stock_network(family, man_auxiliary):
+    """In its order, of the same kinds; so what looks for a name, a place or a class finds the same."""
+    local, stock = family.local(man_auxiliary).backbone, family.stock().backbone
+
+    def told(network):
+        parameters = [(name, p.shape) for name, p in network.named_parameters()]
+        buffers = [(name, b.shape) for name, b in network.named_buffers()]
+        modules = [(name, type(m).__name__) for name, m in network.named_modules()]
+        return [[one for one in told if not one[0].startswith('local_aux')] for told in (parameters, buffers, modules)]
+
+    assert told(local) == told(stock)
+    assert isinstance(local, type(stock))
+    heard = []
+    first = next(name for name, m in stock.named_modules() if isinstance(m, torch.nn.Conv2d))
+    local.get_submodule(first).register_forward_hook(lambda *_: heard.append(first))
+    local(family.image)
+    assert heard == [first]
+
+
+WRAPPERS = ('OptimWrapper', 'mmlocal.BlockwiseOptimWrapper')
+
+
+@pytest.mark.parametrize('wrappers', [WRAPPERS, WRAPPERS[::-1]], ids=['from stock', 'to stock'])
+def test_states_of_optimizers_pass_between_stock_and_block_wise_wrappers(family, man_auxiliary, wrappers):
+    """Each parameter of the local model finds its own state again, whichever of the wrappers saved it."""
+    rules = dict(custom_keys={'backbone': dict(lr_mult=0.1)}, norm_decay_mult=0.0)
+    model = family.local(man_auxiliary)
+
+    def build(kind):
+        optimizer = dict(type='Adam', lr=0.01, weight_decay=0.1)
+        own = dict(constructor='mmlocal.LocalOptimWrapperConstructor', paramwise_cfg=rules)
+        return build_optim_wrapper(model, dict(type=kind, optimizer=optimizer, **own))
+
+    first, second = map(build, wrappers)
+    model.train_step(dict(inputs=family.image, data_samples=None), first)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    ours, theirs = first.optimizer, second.optimizer
+    trained = {n: p for n, p in model.named_parameters() if p in ours.state}
+    assert any(of_network(name) for name in trained)
+    assert set(ours.state) == set(theirs.state)
+    assert all(torch.equal(ours.state[p]['exp_avg'], theirs.state[p]['exp_avg']) for p in trained.values())
+    settings = [{p: (g['lr'], g['weight_decay']) for g in o.param_groups for p in g['params']} for o in (ours, theirs)]
+    assert settings[0] == settings[1]

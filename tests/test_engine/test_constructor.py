@@ -17,18 +17,41 @@ from mmlocal.engine import BlockwiseOptimWrapper, PlanHook
 from mmlocal.errors import ConfigError
 from mmlocal.hosts import import_hosts, name_installed_distributions
 
-# Config of a host, and what its rules go by.
+# Each kind of rule in the hosts' configs that --local takes, for each network, in a small config.
 ZOO = {
     'mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py': 'layers, by mmpretrain',
-    'mmpretrain::clip/vit-base-p16_pt-64xb64_in1k-384px.py': 'names',
-    'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py': 'names, norms and biases',
+    'mmpretrain::mae/benchmarks/vit-large-p16_8xb128-coslr-50e_in1k.py': 'layers, by mmpretrain: another rate',
     'mmpretrain::simmim/benchmarks/swin-base-w7_8xb256-coslr-100e_in1k.py': 'layers, by mmpretrain',
     'mmpretrain::spark/benchmarks/resnet50_8xb256-coslr-300e_in1k.py': 'layers, by mmpretrain',
+    'mmpretrain::clip/vit-base-p32_pt-64xb64_in1k.py': 'names',
+    'mmpretrain::deit3/deit3-small-p16_64xb64_in1k.py': 'names',
+    'mmpretrain::eva02/eva02-tiny-p14_in1k.py': 'names',
+    'mmpretrain::deit/deit-tiny_4xb256_in1k.py': 'names, norms, biases and flat parameters',
+    'mmpretrain::mocov3/benchmarks/vit-base-p16_8xb64-coslr-150e_in1k.py': 'names, norms and biases',
+    'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py': 'names, norms, biases and flat parameters',
+    'mmpretrain::swin_transformer/swin-large_8xb8_cub-384px.py': 'names, norms and biases',
+    'mmpretrain::csra/resnet101-csra_1xb16_voc07-448px.py': 'names: head 10',
     'mmseg::swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py': 'names',
+    'mmseg::mask2former/mask2former_swin-t_8xb2-90k_cityscapes-512x1024.py': 'names: backbone 0.1, 64 without decay',
+    'mmseg::mask2former/mask2former_swin-s_8xb2-90k_cityscapes-512x1024.py': 'names: as above, other layers',
+    'mmseg::mask2former/mask2former_r50_8xb2-90k_cityscapes-512x1024.py': 'names: backbone 0.1, norms',
+    'mmseg::maskformer/maskformer_swin-t_upernet_8xb2-160k_ade20k-512x512.py': 'names: single norms',
+    'mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py': 'names: backbone 0.1',
     'mmseg::deeplabv3plus/deeplabv3plus_r50-d8_4xb2-300k_mapillay_v1_65-1280x1280.py': 'names: backbone 0.1',
+    'mmseg::dnlnet/dnl_r50-d8_4xb2-80k_cityscapes-769x769.py': 'names within the head',
     'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py': 'names',
-    'mmdet::queryinst/queryinst_r101_fpn_300-proposals_crop-ms-480-800-3x_coco.py': 'names: backbone',
+    'mmdet::queryinst/queryinst_r50_fpn_1x_coco.py': 'names: backbone 0.1',
+    'mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py': 'layers, by mmdet',
+    'mmyolo::yolov5/yolov5u/yolov5u_n_syncbn_fast_8xb16-300e_coco.py': 'types, by mmyolo',
     'mmyolo::yolov8/yolov8_n_syncbn_fast_8xb16-500e_coco.py': 'types, by mmyolo',
+}
+# Of networks whose units mmlocal does not know.
+UNITS = {
+    'ConvNeXt': [
+        name
+        for i, depth in enumerate((3, 3, 9, 3))
+        for name in (f'downsample_layers.{i}', *(f'stages.{i}.{j}' for j in range(depth)))
+    ]
 }
 SETTINGS = ('lr', 'weight_decay', 'lr_scale', 'initial_lr', 'nesterov', 'momentum')
 
@@ -60,7 +83,11 @@ def test_every_stock_parameter_gets_what_stock_gives_it(config):
     import_hosts(cfg)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         _, stock = settings(cfg)
-        model, local = settings(localize(make_local(cfg, 'man', 4)))
+        local_cfg = make_local(cfg, 'man', 4)
+        units = UNITS.get(cfg.model.backbone.type.split('.')[-1])
+        if units is not None:
+            local_cfg.model.backbone.units = units
+        model, local = settings(localize(local_cfg))
     assert {name: local[name] for name in stock} == stock
     by_parameter = {id(p): local[name] for name, p in model.named_parameters()}
     bridges = [module for module in model.modules() if isinstance(module, CopyBridge)]

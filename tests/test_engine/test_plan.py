@@ -137,6 +137,23 @@ def test_resuming_an_end_to_end_checkpoint_is_refused(make_host):
         PlanHook().after_load_checkpoint(resumed, dict(state_dict={}))
 
 
+def test_resuming_without_the_weights_of_the_auxiliaries_is_refused(make_host):
+    """Of a published checkpoint, or where they had other names: they would go on from random weights."""
+    host = make_host(partition=CUTS)
+    resumed = runner(host)
+    resumed._resume = True
+    checkpoint = dict(state_dict=dict(host.state_dict()))
+    PlanHook().before_save_checkpoint(resumed, checkpoint)
+    PlanHook().after_load_checkpoint(resumed, checkpoint)
+    lost = [key for key in checkpoint['state_dict'] if '.local_auxiliaries.1.' in key]
+    for key in lost:
+        checkpoint['state_dict'][key.replace('.local_auxiliaries.', '.auxiliaries.')] = checkpoint['state_dict'].pop(
+            key
+        )
+    with pytest.raises(ConfigError, match=rf'lacks {len(lost)} weights of the auxiliaries, {lost[0]} among them'):
+        PlanHook().after_load_checkpoint(resumed, checkpoint)
+
+
 def test_weights_of_another_plan_come_without_its_auxiliaries(make_host):
     states = {'backbone.conv1.weight': 1, 'backbone.local_auxiliaries.0.x': 2}
     checkpoint = dict(local_plan=['another'], state_dict=dict(states), ema_state_dict=dict(states))

@@ -75,7 +75,7 @@ def make_mini(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
 
     def make(layout, images=8):
-        root = folder / f'mini-{layout}'
+        root = folder / str(images) / f'mini-{layout}'
         count = ['--train', str(images), '--val', '4', '--size', '64'] if images else []
         if not root.exists():
             import_tool('dataset_converters/make_mini_dataset').main([layout, '--out', str(root), *count])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
@@ -35,8 +37,8 @@ class PlanHook(Hook):
     Raises:
         ConfigError: before training, if the optimizer wrapper would leave the blocks untrained, the model's
             wrapper would not average their gradients, or processes have different plans; on resume, if the
-            checkpoint was trained by another plan: optimizer state is restored by position and would go to the
-            wrong parameters.
+            checkpoint was trained by another plan, as optimizer state is restored by position and would go to the
+            wrong parameters, or lacks weights of the auxiliaries.
     """
 
     priority = 'VERY_HIGH'
@@ -85,7 +87,11 @@ class PlanHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Refuse to resume another plan; of weights alone, take what the stock network has."""
         mine, other = plan_of(runner), checkpoint.get(PLAN_KEY)
-        if not mine or other == mine:
+        if not mine:
+            return
+        if other == mine:
+            if runner._resume:
+                _refuse_without_auxiliaries(_inner(runner), checkpoint.get('state_dict', {}))
             return
         if runner._resume:
             raise ConfigError(_difference(mine, other))
@@ -99,6 +105,16 @@ def plan_of(runner: Runner) -> list[str]:
     division = find_division(_inner(runner))
     lines = fingerprint(division) if division is not None else []
     return lines + [unit.description for unit in replaced_units(_inner(runner))]
+
+
+def _refuse_without_auxiliaries(model: nn.Module, state: Mapping[str, Any]) -> None:
+    """Loading is not strict: what a checkpoint does not have would go on from random weights."""
+    lost = [key for key in model.state_dict() if f'.{AUXILIARIES}.' in key and key not in state]
+    if lost:
+        raise ConfigError(
+            f'resume: the checkpoint lacks {len(lost)} weights of the auxiliaries, {lost[0]} among them: it was '
+            'published, or saved by another version. To start from its weights alone, use load_from'
+        )
 
 
 def _refuse_rules(wrapper: BlockwiseOptimWrapper, division: Division) -> None:

@@ -37,7 +37,8 @@ class BlockwiseOptimWrapper(OptimWrapper):
     Order of one iteration: `optim_context` opens the step; in the forward each block's loss is
     propagated with this wrapper's scaling, uncounted; `update_params` propagates the model's own
     loss, counts the iteration, and steps. Gradients are cleared where mmengine clears them, after a
-    step. The optimizer holds exactly the parameters that train: frozen ones are taken out.
+    step. Groups stay as the constructor makes them, frozen parameters included, which have no gradient and no
+    state: what stock wrappers save is loaded here, and the other way round.
 
     In several processes a block's gradients are averaged as soon as no other loss reaches it; `per_block`
     steps it when the next block is done, so that they have the time of that block to travel.
