@@ -11,11 +11,12 @@ import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
-from mmlocal.auxiliaries.pieces import Piece, images_of
+from mmlocal.auxiliaries.pieces import Piece
 from mmlocal.auxiliaries.reader import Reader
 from mmlocal.auxiliaries.single_values import normalise_single_values
 from mmlocal.blocks import Batch, Place, separate, statistics_kept
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts.samples import images_of
 from mmlocal.registry import MODELS
 
 __all__ = ['Auxiliary']

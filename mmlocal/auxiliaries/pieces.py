@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ['Piece', 'cut', 'images_of']
+__all__ = ['Piece', 'cut']
 
 
 def cut(image: Any, place: Sequence[int]) -> Any:
@@ -19,15 +18,6 @@ def cut(image: Any, place: Sequence[int]) -> Any:
     row, column, n = place
     height, width = image.shape[-2] // n, image.shape[-1] // n
     return image[..., row * height : (row + 1) * height, column * width : (column + 1) * width]
-
-
-def images_of(batch: Any, chosen: slice) -> Any:
-    """Some images of a batch's tensor, its list of annotations, or mmagic's one annotation for all of them."""
-    if isinstance(batch, (Tensor, list)):
-        return batch[chosen]
-    if hasattr(batch, 'gt_img'):
-        return SimpleNamespace(gt_img=batch.gt_img[chosen])
-    return batch
 
 
 class Piece:

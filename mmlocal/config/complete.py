@@ -14,9 +14,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import InfiniteSampler
 
-from mmlocal.config.local_parts import complete_term, derive_merge
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts.derive import complete_head, derive_head, for_task, merged
+from mmlocal.hosts.derive import complete_head, complete_term, derive_head, derive_merge, for_task, merged
 
 __all__ = ['auxiliaries_of', 'find_backbone', 'find_replaced', 'is_local', 'is_planned', 'localize', 'save_safely']
 

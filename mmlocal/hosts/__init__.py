@@ -1,7 +1,28 @@
-"""The one place that knows quirks of other packages."""
+"""The one place that knows other packages: each host in a file of its own, and the quirks of all of them."""
 
+from mmlocal.hosts.base import HOSTS, Host, host_of, register_host
 from mmlocal.hosts.distributions import name_installed_distributions
 from mmlocal.hosts.importing import import_host, import_hosts
 from mmlocal.hosts.mixed_precision import cast_mmcv_operations
 
-__all__ = ['cast_mmcv_operations', 'import_host', 'import_hosts', 'name_installed_distributions']
+from mmlocal.hosts.mmdet import MMDet  # isort: skip (the first host that has a model is its host)
+from mmlocal.hosts.mmyolo import MMYolo  # isort: skip
+from mmlocal.hosts.mmpretrain import MMPretrain  # isort: skip
+from mmlocal.hosts.mmseg import MMSeg  # isort: skip
+from mmlocal.hosts.mmagic import MMagic  # isort: skip
+
+__all__ = [
+    'HOSTS',
+    'Host',
+    'MMDet',
+    'MMPretrain',
+    'MMSeg',
+    'MMYolo',
+    'MMagic',
+    'cast_mmcv_operations',
+    'host_of',
+    'import_host',
+    'import_hosts',
+    'name_installed_distributions',
+    'register_host',
+]

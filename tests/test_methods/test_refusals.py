@@ -101,7 +101,7 @@ def test_patches_that_do_not_divide_the_map(config):
 
 
 def test_labels_that_are_not_there():
-    from mmlocal.auxiliaries.labels import labels_of
+    from mmlocal.hosts.samples import labels_of
 
     with pytest.raises(ConfigError, match='this method compares labels, and the images have no single label each'):
         labels_of([object()])

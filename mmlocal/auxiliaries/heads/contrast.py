@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmlocal.auxiliaries.heads.cls import read_out
-from mmlocal.auxiliaries.labels import labels_of
+from mmlocal.hosts.samples import labels_of
 from mmlocal.registry import MODELS
 
 __all__ = ['ContrastHead', 'supervised_contrast']

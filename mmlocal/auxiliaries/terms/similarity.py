@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmlocal.auxiliaries.labels import labels_of
+from mmlocal.hosts.samples import labels_of
 from mmlocal.registry import MODELS
 
 __all__ = ['Similarity', 'similarity_matrix']

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MessageHub
-from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from mmlocal.blocks import Division
 from mmlocal.errors import NonFiniteLossError
+from mmlocal.hosts.samples import _listed, _origin, _tensors
 
 __all__ = ['FiniteLosses']
 
-# What data samples say of where an image is from, in the order in which hosts have it.
-_ORIGINS = ('img_path', 'gt_path', 'gt_img_path', 'sample_idx', 'img_id')
 _FEW = 4
 
 
@@ -137,30 +135,3 @@ def _broken(parts: Any, names: list[str]) -> list[str]:
         if any(map(_wrong, part if isinstance(part, list) else [part])):
             found.append(names[i] if i < len(names) else f'image {i}')
     return found
-
-
-def _listed(samples: Any) -> list[Any]:
-    """Annotations image by image; mmagic hands them over as one element."""
-    if samples is None:
-        return []
-    split = getattr(samples, 'split', None)
-    return list(split() if callable(split) else samples)
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    return list(_walk(value))
-
-
-def _walk(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, BaseDataElement):
-        for inner in value.values():
-            yield from _walk(inner)
-    elif isinstance(getattr(value, 'tensor', None), Tensor):  # mmdet's boxes
-        yield value.tensor
-
-
-def _origin(sample: Any, i: int) -> str:
-    found = (sample.get(key) for key in _ORIGINS) if isinstance(sample, BaseDataElement) else ()
-    return next((str(value) for value in found if value is not None), f'image {i}')

@@ -17,20 +17,9 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmlocal.blocks import current_step
+from mmlocal.hosts import HOSTS
 
 __all__ = ['SplitEnd']
-
-_TWO_STAGE = (('rpn_head', 'loss_and_predict'), ('roi_head', 'loss'))
-# Heads and the methods that give their losses, in the order in which a host runs them, by the module of the model's
-# `loss`. These hosts add the losses up as they are; one that weighs them would need a head's graph once more.
-_HEADS = {
-    'mmdet.models.detectors.two_stage': _TWO_STAGE,
-    'mmdet.models.detectors.trident_faster_rcnn': _TWO_STAGE,
-    'mmdet.models.detectors.panoptic_two_stage_segmentor': (*_TWO_STAGE, ('semantic_head', 'loss')),
-    'mmseg.models.segmentors.encoder_decoder': (('decode_head', 'loss'), ('auxiliary_head', 'loss')),
-}
-# What else of a model stands between a head's losses and their sum.
-_BETWEEN = ('_decode_head_forward_train', '_auxiliary_head_forward_train', 'forward', 'parse_losses', 'train_step')
 
 
 class SplitEnd:
@@ -138,10 +127,15 @@ def _apply(function: Any, *args: Any) -> Tensor:
 
 def _heads(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """The heads of the model in the order in which they run, each with the name of the method that gives its losses."""
-    between = [getattr(type(model), name) for name in _BETWEEN if hasattr(type(model), name)]
-    if any(function.__module__.partition('.')[0] not in ('mmdet', 'mmengine', 'mmseg') for function in between):
+    # Hosts that add these losses up as they are; one that weighs them would need a head's graph once more.
+    adding = [host for host in HOSTS.values() if host.loss_heads]
+    methods = dict.fromkeys(name for host in adding for name in host.between)
+    between = [getattr(type(model), name) for name in methods if hasattr(type(model), name)]
+    known = ('mmengine', *(host.name for host in adding))
+    if any(function.__module__.partition('.')[0] not in known for function in between):
         return []
-    slots = _HEADS.get(getattr(getattr(type(model), 'loss', None), '__module__', ''), ())
+    module = getattr(getattr(type(model), 'loss', None), '__module__', '')
+    slots = next((host.loss_heads[module] for host in adding if module in host.loss_heads), ())
     given = [(getattr(model, slot, None), method) for slot, method in slots]
     return [
         (one, method)

@@ -7,23 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmlocal.config.complete import find_backbone
+from mmlocal.hosts import HOSTS
 
 __all__ = ['Targets', 'targets_of']
-
-# Heads whose classes are those of the dataset, and where their labels are in a sample. Others count
-# differently: a region proposal network has one class, a semantic head of a panoptic model its own.
-_LABELS = {
-    'bbox_head': 'gt_instances',
-    'mask_head': 'gt_instances',
-    'roi_head': 'gt_instances',
-    'decode_head': 'gt_sem_seg',
-    'auxiliary_head': '',
-    'head': 'gt_label',
-}
-# Models that are told the names of the classes take any number of them.
-_READS_NAMES = ('language_model', 'text_encoder')
-# Finds the borders between classes: two of its own.
-_OWN_CLASSES = ('STDCHead',)
 
 
 @dataclass(frozen=True)
@@ -46,9 +32,10 @@ class Targets:
 def targets_of(cfg: Mapping[str, Any]) -> Targets:
     """Read off what the model of `cfg` is made for."""
     model = cfg.get('model')
-    if not isinstance(model, Mapping) or any(name in model for name in _READS_NAMES):
+    if not isinstance(model, Mapping) or any(name in model for host in HOSTS.values() for name in host.reads_names):
         return Targets()
-    heads = {name: model[name] for name in _LABELS if model.get(name)}
+    labels = _labels()
+    heads = {name: model[name] for name in labels if model.get(name)}
     classes = dict(_num_classes(heads, 'model'))
     local = find_backbone(cfg)
     if classes and local is not None:
@@ -60,10 +47,22 @@ def targets_of(cfg: Mapping[str, Any]) -> Targets:
     scales = {f'model.generator.{key}': generator.get(key) for key in ('upscale_factor', 'upscale')}
     return Targets(
         num_classes=classes,
-        labels=next((_LABELS[name] for name in heads if classes), ''),
+        labels=next((labels[name] for name in heads if classes), ''),
         ignore_index=last.get('ignore_index', 255),
         scale={place: value for place, value in scales.items() if isinstance(value, int)},
     )
+
+
+def _labels() -> dict[str, str]:
+    """Of all hosts: the heads whose classes are those of the dataset, and where their labels are in a sample.
+
+    Other heads count differently: a region proposal network has one class, a semantic head of a panoptic model its own.
+    """
+    return {slot: labels for host in HOSTS.values() for slot, labels in host.labels.items()}
+
+
+def _own_classes() -> set[str]:
+    return {name for host in HOSTS.values() for name in host.own_classes}
 
 
 def _num_classes(config: Any, place: str) -> Iterator[tuple[str, int]]:
@@ -71,10 +70,10 @@ def _num_classes(config: Any, place: str) -> Iterator[tuple[str, int]]:
     if isinstance(config, (list, tuple)):
         for i, one in enumerate(config):
             yield from _num_classes(one, f'{place}[{i}]')
-    elif isinstance(config, Mapping) and str(config.get('type')).split('.')[-1] not in _OWN_CLASSES:
+    elif isinstance(config, Mapping) and str(config.get('type')).split('.')[-1] not in _own_classes():
         if isinstance(config.get('num_classes'), int):
             yield f'{place}.num_classes', config['num_classes']
-        for name in (*_LABELS, 'head_module'):
+        for name in (*_labels(), 'head_module'):
             yield from _num_classes(config.get(name), f'{place}.{name}')
 
 

@@ -1,0 +1,110 @@
+"""What mmlocal has to know of a host, which is a package with models, such as mmdet: its interface and its register."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from mmengine.config import Config, ConfigDict
+from torch import Tensor
+
+from mmlocal.errors import ConfigError
+
+__all__ = ['HOSTS', 'Host', 'host_of', 'is_classifier', 'merged', 'register_host']
+
+Size = tuple[int, int]
+_Class = TypeVar('_Class', bound='type[Host]')
+
+
+class Host:
+    """What differs from host to host. A host of one's own is a subclass under `register_host`.
+
+    Attributes:
+        name: of the package, which is its configs' `default_scope` too.
+        task: a head's arguments in `for_<task>` are for this host's models alone.
+        labels: by the slot of a head whose classes are those of the dataset, where a sample has their labels.
+        reads_names: slots of models that read the names of the classes, and so take any number of them.
+        own_classes: types of heads that have classes of their own.
+        loss_heads: by the module that defines a model's `loss`, its heads in the order in which they run, each with
+            the method that gives its losses. Only for models whose loss is the plain sum of these.
+        between: the model's methods that stand between a head's losses and their sum.
+    """
+
+    name: ClassVar[str] = ''
+    task: ClassVar[str] = ''
+    labels: ClassVar[Mapping[str, str]] = {}
+    reads_names: ClassVar[tuple[str, ...]] = ()
+    own_classes: ClassVar[tuple[str, ...]] = ()
+    loss_heads: ClassVar[Mapping[str, tuple[tuple[str, str], ...]]] = {}
+    between: ClassVar[tuple[str, ...]] = ('forward', 'parse_losses', 'train_step')
+
+    def has(self, cfg: Mapping[str, Any]) -> bool:
+        """Whether the model of `cfg` is built as this host's models are."""
+        raise NotImplementedError
+
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The config of a local head for the model of `cfg`; None if none can be derived."""
+        raise NotImplementedError
+
+    def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """The config of what reads the feature bank for that head."""
+        raise NotImplementedError
+
+    def fits(self, model: Mapping[str, Any]) -> int | None:
+        """What a generated batch has to fit: mostly the number of classes; None if the config has none."""
+        raise NotImplementedError
+
+    def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
+        """`count` random images of `size` (height, width), as the host's data loader has them."""
+        raise NotImplementedError
+
+
+HOSTS: dict[str, Host] = {}
+
+
+def register_host(cls: _Class) -> _Class:
+    """Make a host known by its name; a decorator.
+
+    Raises:
+        ConfigError: if it has no name, or one that another host has.
+    """
+    if not cls.name or cls.name in HOSTS:
+        raise ConfigError(f'{cls.__name__}: name = {cls.name!r} is none of its own; there are {", ".join(HOSTS)}')
+    HOSTS[cls.name] = cls()
+    return cls
+
+
+def host_of(cfg: Mapping[str, Any]) -> Host | None:
+    """The host whose models are built as that of `cfg` is: the one of its `default_scope`, if several are."""
+    named = HOSTS.get(str(cfg.get('default_scope')))
+    hosts = [*([named] if named else []), *HOSTS.values()]
+    return next((host for host in hosts if host.has(cfg)), None)
+
+
+def is_classifier(cfg: Mapping[str, Any]) -> bool:
+    """Whether the host's annotation is one label an image."""
+    head = cfg['model'].get('head')
+    return isinstance(head, Mapping) and 'num_classes' in head
+
+
+def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> ConfigDict:
+    """What is given over what is derived, dicts inside as in config inheritance."""
+    both = Config(dict(derived))
+    both.merge_from_dict(dict(given))
+    return ConfigDict(both.to_dict())
+
+
+def _last(heads: Any) -> Mapping[str, Any]:
+    """The last of a cascade's heads, or the only one."""
+    last: Mapping[str, Any] = heads[-1] if isinstance(heads, (list, tuple)) else heads
+    return last
+
+
+def _classes(heads: Iterator[Any]) -> int | None:
+    """The number of classes of the first of the heads that has it."""
+    return next((int(last['num_classes']) for last in map(_last, filter(None, heads)) if 'num_classes' in last), None)
+
+
+def _images(size: Size, count: int) -> Tensor:
+    return torch.randint(0, 255, (count, 3, *size), dtype=torch.uint8)
