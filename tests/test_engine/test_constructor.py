@@ -117,6 +117,30 @@ def test_rules_by_name_do_not_reach_auxiliaries_that_stand_for_the_head(make_hos
     assert lr[id(bridge.head.linear.weight)] == 1.0
 
 
+@pytest.mark.parametrize('part', ['bbox_head', 'roi_head', 'decode_head', 'head'])
+def test_a_local_head_gets_what_the_hosts_head_gets(make_host, man_auxiliary, part):
+    """Where the model has none it gets what a part of the model would; a copy what its source gets."""
+    host = make_host(partition=['layer1.1', 'layer2.1'], auxiliary=man_auxiliary)
+    wrapper = dict(
+        type='mmlocal.BlockwiseOptimWrapper',
+        constructor='mmlocal.LocalOptimWrapperConstructor',
+        optimizer=dict(type='SGD', lr=1.0, weight_decay=1.0),
+        paramwise_cfg=dict(custom_keys={f'{part}.': dict(lr_mult=10.0, decay_mult=0.0), 'backbone': dict(lr_mult=0.1)}),
+    )
+    auxiliary = host.backbone.local_auxiliaries[0]
+
+    def told(p):
+        groups = build_optim_wrapper(host, wrapper).optimizer.param_groups
+        return next((g['lr'], g['weight_decay']) for g in groups for mine in g['params'] if mine is p)
+
+    if part != 'head':  # as the auxiliary calls its own part
+        assert told(auxiliary.head.linear.weight) == (1.0, 1.0)
+    setattr(host, part, torch.nn.Linear(2, 2))
+    assert told(auxiliary.head.linear.weight) == told(host.get_submodule(part).weight) == (10.0, 0.0)
+    assert told(auxiliary.bridge.learnable.conv1.weight) == (0.1, 1.0)
+    assert host.get_submodule(part)._modules == {}
+
+
 def test_rules_that_miss_the_auxiliaries_are_refused(make_host, man_auxiliary):
     host = make_host(partition=['layer1.1'], auxiliary=man_auxiliary)
     groups = [dict(params=[p], lr=0.1 / (i + 1)) for i, p in enumerate(host.parameters())]
