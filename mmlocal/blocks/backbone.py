@@ -103,6 +103,8 @@ class LocalBackbone:
     ) -> None:
         given = {**network, **(arch if isinstance(arch, Mapping) else {})}
         this: Any = self
+        # Some networks freeze their stages here alone, and what is frozen decides on the cuts.
+        this.train(this.training)
         found, faults = find_units(this, units), Faults()
         name = stock_class(self).__name__ + (f'-{given["depth"]}' if 'depth' in given else '')
         cuts = choose_cuts(this, found, name, partition, faults)

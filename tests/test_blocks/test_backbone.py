@@ -6,10 +6,12 @@ import pickle
 import pytest
 import torch
 from mmdet.models import ResNet
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmlocal.blocks import LocalBackbone, find_units
 from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_host
 from mmlocal.registry import MODELS
 
 CUTS = ['layer1.1', 'layer3.0']
@@ -100,6 +102,23 @@ def test_frozen_units_belong_to_the_first_block(make_host):
     assert [unit.name for unit in backbone.local_division.frozen_units][-1] == 'layer2.1'
     assert [block[-1].name for block in backbone.local_division.blocks] == ['layer3.1', 'layer4.0', 'layer4.1']
     assert backbone.local_division.blocks[0][0].name == 'stem'
+
+
+@pytest.mark.parametrize(('kind', 'host'), [('CSPDarknet', 'mmdet'), ('YOLOv8CSPDarknet', 'mmyolo')])
+def test_units_count_as_frozen_where_a_network_freezes_them_in_train_alone(kind, host):
+    import_host(host)
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    network = dict(partition=dict(type='Even', num_blocks=2), auxiliary=auxiliary, widen_factor=0.125)
+
+    def build(frozen_stages):
+        return LocalBackbone(f'{host}.{kind}', **network, frozen_stages=frozen_stages)
+
+    with DefaultScope.overwrite_default_scope(host):
+        division = build(3).local_division
+        assert division.frozen_units
+        assert not set(division.frozen_units) & {block[-1] for block in division.blocks}
+        with pytest.raises(ConfigError, match='all of its 10 units are frozen'):
+            build(4)
 
 
 @MODELS.register_module()
