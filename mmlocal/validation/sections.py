@@ -14,6 +14,7 @@ from mmengine.runner import Runner, set_random_seed
 from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
+from mmlocal.config import find_backbone, find_replaced
 from mmlocal.errors import ConfigError, Faults, nearest, similar
 from mmlocal.validation.building import check_by_building, model_builder, part_builder
 from mmlocal.validation.data.files import loaders_of
@@ -179,8 +180,16 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
             # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
             check_by_building(model_builder(cfg, 'cpu'), _raising(error))
 
+    def build() -> None:
+        try:
+            model_builder(cfg)()
+        except ConfigError:
+            # Of a part of ours in a network of ours: told with its place where that network is built by itself.
+            if find_backbone(cfg) is None and find_replaced(cfg) is None:
+                raise
+
     if isinstance(model, Mapping):
-        check_by_building(model_builder(cfg), explain)
+        check_by_building(build, explain)
         check_later_parts(model)
 
 
