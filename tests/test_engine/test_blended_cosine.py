@@ -12,7 +12,9 @@ from mmlocal.registry import PARAM_SCHEDULERS
 
 def rates(epochs, lr=0.8, **arguments):
     optimizer = SGD(nn.Linear(1, 1).parameters(), lr=lr)
-    scheduler = PARAM_SCHEDULERS.build(dict(type='BlendedCosineLR', optimizer=optimizer, T_max=epochs, **arguments))
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(type='mmlocal.BlendedCosineLR', optimizer=optimizer, T_max=epochs, **arguments)
+    )
     assert isinstance(scheduler, BlendedCosineLR)
     found = []
     for _ in range(epochs):

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, InfiniteSampler, RepeatDataset
+from mmengine.logging import MessageHub
+from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Subset
 
 from mmlocal.engine import CountedSampler, ExactResumeHook, ResumableEpochLoop, ResumableIterLoop
@@ -163,10 +165,12 @@ class Stand:
 
     def __init__(self, stop=0):
         self._resume = stop > 0
-        self.message_hub = SimpleNamespace(runtime_info={})
+        self.message_hub = MessageHub('of no other run')
         self.visualizer = SimpleNamespace()
-        self.model = SimpleNamespace(train=lambda: None, train_step=lambda data, optim_wrapper: {})
+        self.model = nn.Module()
+        self.model.train_step = lambda data, optim_wrapper: {}
         self.hook, self.seen = ExactResumeHook(), []
+        self.hooks = [self.hook]
 
     @property
     def epoch(self):
