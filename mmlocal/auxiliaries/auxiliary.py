@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
-from mmlocal.auxiliaries.pieces import Piece
+from mmlocal.auxiliaries.parts import BridgedPart, ChunkPart, WholePart, some, weighted
+from mmlocal.auxiliaries.pieces import chunks as chunks_of
 from mmlocal.auxiliaries.reader import Reader
 from mmlocal.auxiliaries.single_values import normalise_single_values
-from mmlocal.blocks import Batch, Place, separate, statistics_kept
+from mmlocal.blocks import Batch, Part, Place, Stream, separate
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts.samples import images_of
 from mmlocal.registry import MODELS
 
 __all__ = ['Auxiliary']
@@ -100,14 +97,14 @@ class Auxiliary(BaseModule):
         return self.chunks == 1 and not self.recompute
 
     @property
-    def _separable(self) -> bool:
+    def separable(self) -> bool:
         """Whether the losses of a batch are the mean of those of its images."""
         return all(getattr(part, 'mean_over_images', False) for part in (self.head, *self.terms.values()))
 
     def _chunk_faults(self) -> list[str]:
         if self.chunks < 1:
             return [f'chunks = {self.chunks} is below 1']
-        if self.chunks == 1 or self._separable:
+        if self.chunks == 1 or self.separable:
             return []
         if self.merge is not None:
             return [f'chunks = {self.chunks}: a feature bank does not go with losses that couple the images of a batch']
@@ -161,63 +158,22 @@ class Auxiliary(BaseModule):
         terms = [f'{name} x{self.term_weights[name]:g}' for name in self.terms]
         return ', '.join([self.bridge.description, *merge, self.head.description, *terms])
 
-    def streams(self) -> list[tuple[bool, Callable[[Tensor, Batch], Iterator[dict[str, Any]]]]]:
+    def streams(self, feature: Tensor, batch: Batch) -> list[Stream]:
         """All of its losses flow back as far as the backbone's reach."""
-        return [(False, self.losses)]
+        return [Stream(False, self.parts(feature, batch))]
 
-    def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
-        """The losses part by part: of a chunk of the batch the head's, then those of each term.
-
-        One graph behind the bridge is alive at a time. The gradient of all of them goes back through the bridge.
-        """
-        if self.chunks == 1 or not self._separable:
-            yield from self._losses_of(feature, batch)
+    def parts(self, feature: Tensor, batch: Batch) -> Iterator[Part]:
+        """Chunks of the batch one after the other, or all of it at once."""
+        part = BridgedPart if self.merge is None else WholePart
+        if self.chunks == 1 or not self.separable:
+            yield part(self, feature, batch)
             return
-        for chosen in self._chunks(feature):
-            piece = Piece(feature, itemgetter(chosen))
-            share = piece.leaf.shape[0] / feature.shape[0]
-            for losses in self._losses_of(piece.leaf, _some(batch, chosen)):
-                yield portion(losses, share)
-            piece.give_back()
-
-    def _chunks(self, feature: Tensor) -> Iterator[slice]:
-        count = feature.shape[0]
-        size = -(-count // self.chunks)
-        return (slice(first, min(first + size, count)) for first in range(0, count, size))
-
-    def _losses_of(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
-        if self.merge is not None:
-            yield self.loss(feature, batch)
-            return
-        # Without a graph where it runs again.
-        with torch.set_grad_enabled(not self.recompute):
-            output, further = separate(self.bridge(feature, *batch.further), batch.further)
-        leaf = output if output is feature else output.detach().requires_grad_()
-        yield self._head_losses(self.reader(leaf, further), batch)
-        for name in self.terms:
-            yield self.term_losses(self.reader(leaf, further), batch, [name])
-        if output is feature:
-            return
-        if self.recompute:
-            del output
-            self._rerun_bridge(feature, batch, leaf.grad)
-        else:
-            _propagate(output, leaf.grad)
-
-    def _rerun_bridge(self, feature: Tensor, batch: Batch, gradient: Tensor | None) -> None:
-        """Carry the gradient of what the bridge put out back to the block's output, chunk by chunk."""
-        with statistics_kept(self.bridge):
-            if gradient is None or self.chunks == 1 or self._separable:
-                _propagate(separate(self.bridge(feature, *batch.further))[0], gradient)
-                return
-            for chosen in self._chunks(feature):
-                piece = Piece(feature, itemgetter(chosen))
-                _propagate(separate(self.bridge(piece.leaf, *batch.further))[0], gradient[chosen])
-                piece.give_back()
+        for piece, chosen in chunks_of(feature, self.chunks):
+            yield ChunkPart(part(self, piece.leaf, some(batch, chosen)), piece)
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs of head and terms for a block's output, without losses."""
-        read, merged = self._read(feature, batch or Batch())
+        read, merged = self.read(feature, batch or Batch())
         return [self.head(merged), *(term(read) for term in self.terms.values())]
 
     def loss(self, feature: Tensor, batch: Batch) -> dict[str, Any]:
@@ -227,10 +183,11 @@ class Auxiliary(BaseModule):
             feature: (N, C, H, W), or tokens (N, L, C).
             batch: the images as the host's network gets them, its annotations, the feature bank.
         """
-        read, merged = self._read(feature, batch)
-        return self._head_losses(merged, batch) | self.term_losses(read, batch)
+        read, merged = self.read(feature, batch)
+        return self.head_losses(merged, batch) | self.term_losses(read, batch)
 
-    def _head_losses(self, read: Any, batch: Batch) -> dict[str, Any]:
+    def head_losses(self, read: Any, batch: Batch) -> dict[str, Any]:
+        """The losses of the head, weighted, of what it reads."""
         losses: dict[str, Any] = self.head.loss(read, batch.inputs, batch.data_samples)
         return weighted(losses, self.loss_weight)
 
@@ -241,47 +198,10 @@ class Auxiliary(BaseModule):
             for name in (self.terms if names is None else names)
         }
 
-    def _read(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Any]:
+    def read(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Any]:
         """What the terms read, and what the head reads."""
         if self.merge is None:
             read = self.reader(*separate(self.bridge(feature, *batch.further), batch.further))
             return read, read
         outputs = self.bridge.outputs(feature, *batch.further)
         return self.reader(*outputs[-1]), self.merge(outputs, batch.bank)
-
-
-def _propagate(output: Tensor, gradient: Tensor | None) -> None:
-    # The forward of a mixed-precision step is under autocast, its backward must not be.
-    with torch.autocast(output.device.type, enabled=False):
-        torch.autograd.backward(output, gradient)
-
-
-def _some(batch: Batch, chosen: slice) -> Batch:
-    """A batch of some images."""
-    return replace(
-        batch,
-        inputs=images_of(batch.inputs, chosen),
-        data_samples=images_of(batch.data_samples, chosen),
-        bank={name: output[chosen] for name, output in batch.bank.items()},
-    )
-
-
-def portion(losses: Mapping[str, Any], share: float) -> dict[str, Any]:
-    """What a part of a batch adds to the means over the whole of it; logged values, too."""
-    return {
-        name: [share * v for v in value] if isinstance(value, list) else share * value for name, value in losses.items()
-    }
-
-
-def weighted(losses: Mapping[str, Any], weight: float) -> dict[str, Any]:
-    """Losses times `weight`; what is no loss is only logged, and stays."""
-    if weight == 1.0:
-        return dict(losses)
-    return {
-        name: value
-        if 'loss' not in name
-        else [weight * v for v in value]
-        if isinstance(value, list)
-        else weight * value
-        for name, value in losses.items()
-    }

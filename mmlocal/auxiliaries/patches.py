@@ -6,18 +6,54 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight, portion, weighted
+from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight
+from mmlocal.auxiliaries.parts import WholePart, portion, weighted
 from mmlocal.auxiliaries.pieces import Piece, cut
-from mmlocal.blocks import Batch, Place, statistics_kept
+from mmlocal.blocks import Batch, Place, statistics_kept, total_of
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
 
 __all__ = ['PatchAuxiliary']
+
+
+class PatchPart(WholePart):
+    """One patch of the feature, in one graph.
+
+    Args:
+        auxiliary: whose losses they are.
+        piece: the patch.
+        batch: what belongs to it.
+        mean: of a head with scores, the losses of the mean over all patches, and their gradient for this patch's.
+    """
+
+    auxiliary: PatchAuxiliary
+
+    def __init__(
+        self, auxiliary: PatchAuxiliary, piece: Piece, batch: Batch, mean: tuple[dict[str, Any], Tensor] | None
+    ) -> None:
+        super().__init__(auxiliary, piece.leaf, batch)
+        self.piece, self.mean = piece, mean
+
+    def losses(self) -> Iterator[dict[str, Any]]:
+        """The patch's share of the head's losses, and its terms."""
+        auxiliary, batch, share = self.auxiliary, self.batch, 1 / self.auxiliary.patches**2
+        read, _ = auxiliary.read(self.feature, batch)
+        if self.mean is None:
+            losses = auxiliary.head.loss(read, batch.inputs, batch.data_samples)
+        else:
+            known, slope = self.mean
+            carried = (auxiliary.head(read) * slope).sum()
+            losses = {**known, 'loss_slope': (carried - carried.detach()) / share}
+        yield portion(weighted(losses, auxiliary.loss_weight), share) | auxiliary.term_losses(read, batch)
+
+    def backward(self) -> None:
+        """To the gradient of the whole output."""
+        self.piece.give_back()
 
 
 @MODELS.register_module()
@@ -93,40 +129,29 @@ class PatchAuxiliary(Auxiliary):
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs for the first patch: what is kept at a time."""
-        place, part = next(self._parts(replace(batch or Batch(), inputs=None, data_samples=None)))
+        place, part = next(self._patches(replace(batch or Batch(), inputs=None, data_samples=None)))
         return super().forward(cut(feature, place), part)
 
-    def losses(self, feature: Tensor, batch: Batch) -> Iterator[dict[str, Any]]:
-        """The losses of one patch after the other, row by row."""
+    def parts(self, feature: Tensor, batch: Batch) -> Iterator[PatchPart]:
+        """One patch after the other, row by row."""
         self._check_size(*feature.shape[-2:])
-        share = 1 / self.patches**2
-        known, slope = self._of_mean(feature, batch) if hasattr(self.head, 'loss_of') else ({}, None)
-        for place, part in self._parts(batch):
-            piece = Piece(feature, partial(cut, place=place))
-            read, _ = self._read(piece.leaf, part)
-            if slope is None:
-                losses = self.head.loss(read, part.inputs, part.data_samples)
-            else:
-                carried = (self.head(read) * slope).sum()
-                losses = {**known, 'loss_slope': (carried - carried.detach()) / share}
-            terms = self.term_losses(read, part)
-            yield portion(weighted(losses, self.loss_weight), share) | terms
-            piece.give_back()
+        mean = self._of_mean(feature, batch) if hasattr(self.head, 'loss_of') else None
+        for place, part in self._patches(batch):
+            yield PatchPart(self, Piece(feature, partial(cut, place=place)), part, mean)
 
     def _of_mean(self, feature: Tensor, batch: Batch) -> tuple[dict[str, Any], Tensor]:
         """The losses of the patches' mean scores, and their gradient for the scores of one patch."""
         with torch.no_grad(), statistics_kept(self):
-            scores = [self.head(self._read(cut(feature, place), part)[0]) for place, part in self._parts(batch)]
+            scores = [self.head(self.read(cut(feature, place), part)[0]) for place, part in self._patches(batch)]
         with torch.enable_grad():
             mean = torch.stack(scores).mean(0).requires_grad_()
             losses = self.head.loss_of(mean, batch.data_samples)
-            total = sum(value for name, value in losses.items() if 'loss' in name)
-            (slope,) = torch.autograd.grad(total, mean)
+            (slope,) = torch.autograd.grad(cast(Tensor, total_of(losses)), mean)
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in losses.items()}, (
             slope / self.patches**2
         )
 
-    def _parts(self, batch: Batch) -> Iterator[tuple[tuple[int, int, int], Batch]]:
+    def _patches(self, batch: Batch) -> Iterator[tuple[tuple[int, int, int], Batch]]:
         """The place of each patch, and what belongs to it of the images and the target."""
         n = self.patches
         for row in range(n):

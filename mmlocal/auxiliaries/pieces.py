@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ['Piece', 'cut']
+__all__ = ['Piece', 'chunks', 'cut']
 
 
 def cut(image: Any, place: Sequence[int]) -> Any:
@@ -42,3 +43,12 @@ class Piece:
             self.feature.grad = torch.zeros_like(self.feature)
         self.take(self.feature.grad).add_(self.leaf.grad)
         self.leaf.grad = None
+
+
+def chunks(feature: Tensor, count: int) -> Iterator[tuple[Piece, slice]]:
+    """Some images after the other: at most `count` pieces, and which images each has."""
+    total = feature.shape[0]
+    size = -(-total // count)
+    for first in range(0, total, size):
+        chosen = slice(first, min(first + size, total))
+        yield Piece(feature, itemgetter(chosen)), chosen

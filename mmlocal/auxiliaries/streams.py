@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmlocal.auxiliaries.auxiliary import weighted
-from mmlocal.blocks import Batch, Place
+from mmlocal.auxiliaries.parts import WeightedPart
+from mmlocal.blocks import Batch, Losses, Place, Stream
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
@@ -70,23 +70,27 @@ class Streams(BaseModule):
         """Both in a few words, for the plan."""
         return f'{self.weight:g} alone: {self.independent.description}; in the window: {self.cascade.description}'
 
-    def streams(self) -> list[tuple[bool, Callable[[Tensor, Batch], Iterator[dict[str, Any]]]]]:
+    @property
+    def whole(self) -> bool:
+        """Two gradients, which flow differently far, are two graphs."""
+        return False
+
+    def streams(self, feature: Tensor, batch: Batch) -> list[Stream]:
         """The independent losses, which stay in the block, then the cascaded ones."""
+        independent, cascade = self.independent.parts(feature, batch), self.cascade.parts(feature, batch)
         return [
-            (True, lambda feature, batch: _renamed(self.independent.losses(feature, batch), self.weight)),
-            (False, lambda feature, batch: _parts(self.cascade.losses(feature, batch), self.passed_on)),
+            Stream(True, (WeightedPart(part, self.weight, 'independent.') for part in independent)),
+            Stream(False, (WeightedPart(part, self.passed_on) for part in cascade)),
         ]
+
+    def loss(self, feature: Tensor, batch: Batch) -> Losses:
+        """Of one graph there is none.
+
+        Raises:
+            NotImplementedError: always, as for all that is not `whole`.
+        """
+        raise NotImplementedError('the two streams of an auxiliary have no loss in one graph')
 
     def forward(self, feature: Tensor, batch: Batch | None = None) -> Any:
         """The raw outputs of both."""
         return self.independent(feature, batch), self.cascade(feature, batch)
-
-
-def _parts(parts: Iterable[Mapping[str, Any]], weight: float) -> Iterator[dict[str, Any]]:
-    for losses in parts:
-        yield weighted(losses, weight)
-
-
-def _renamed(parts: Iterable[Mapping[str, Any]], weight: float) -> Iterator[dict[str, Any]]:
-    for losses in _parts(parts, weight):
-        yield {f'independent.{name}': value for name, value in losses.items()}

@@ -4,10 +4,12 @@ from mmlocal.blocks import families, published  # noqa: F401  registered by bein
 from mmlocal.blocks.backbone import AUXILIARIES, LocalBackbone
 from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.division import Division
+from mmlocal.blocks.losses import Losses, backward, mean_of, total_of
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
-from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
+from mmlocal.blocks.step import Done, LocalStep, current_step
+from mmlocal.blocks.trainer import Batch, Part, Span, Stream, Trainer
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
 
 __all__ = [
@@ -21,14 +23,21 @@ __all__ = [
     'Later',
     'LocalBackbone',
     'LocalStep',
+    'Losses',
+    'Part',
     'Place',
     'Probe',
     'Shape',
+    'Span',
+    'Stream',
+    'Trainer',
     'Unit',
+    'backward',
     'current_step',
     'even',
     'find_cuts',
     'find_units',
+    'mean_of',
     'probe',
     'run_twice',
     'separate',
@@ -36,4 +45,5 @@ __all__ = [
     'stage',
     'stage_of',
     'statistics_kept',
+    'total_of',
 ]

@@ -8,7 +8,8 @@ from torch import nn
 from torch.profiler import record_function
 
 from mmlocal.blocks.division import Division
-from mmlocal.blocks.step import Span, Trainer, current_step
+from mmlocal.blocks.step import current_step
+from mmlocal.blocks.trainer import Span, Trainer
 from mmlocal.blocks.units import Unit, separate
 
 __all__ = ['Boundary', 'hook_units']

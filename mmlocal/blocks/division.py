@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmlocal.blocks.partition import check_cuts, find_cuts, to_blocks
 from mmlocal.blocks.probe import OUTPUTS, Probe
-from mmlocal.blocks.step import Span, Trainer
+from mmlocal.blocks.trainer import Span, Trainer
 from mmlocal.blocks.units import Unit
 from mmlocal.errors import ConfigError, Faults
 

@@ -67,11 +67,14 @@ def batch_of(task):
 def trained(auxiliary, feature, batch):
     """What is logged, the gradients of all weights, and that of the feature."""
     leaf, logs = feature.clone().requires_grad_(), {}
-    for losses in auxiliary.losses(leaf, batch):
-        total = sum(value for name, value in losses.items() if 'loss' in name)
-        total.backward()
-        for name, value in losses.items():
-            logs[name] = logs.get(name, 0) + value.detach()
+    for part in auxiliary.parts(leaf, batch):
+        part.forward()
+        for losses in part.losses():
+            total = sum(value for name, value in losses.items() if 'loss' in name)
+            total.backward()
+            for name, value in losses.items():
+                logs[name] = logs.get(name, 0) + value.detach()
+        part.backward()
     return logs, [p.grad for p in auxiliary.parameters()], leaf.grad
 
 

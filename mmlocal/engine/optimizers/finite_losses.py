@@ -11,7 +11,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from mmlocal.blocks import Division
+from mmlocal.blocks import Division, mean_of
 from mmlocal.errors import NonFiniteLossError
 from mmlocal.hosts.samples import _listed, _origin, _tensors
 
@@ -46,8 +46,8 @@ class FiniteLosses:
     def take_own(self, _model: nn.Module, _args: Any, losses: Any) -> None:
         """Forward hook of the model: the terms of its own loss."""
         for name, value in losses.items() if isinstance(losses, Mapping) else ():
-            if 'loss' in name:
-                self.note(name, torch.stack([v.mean() for v in value]) if isinstance(value, list) else value)
+            if 'loss' in name and isinstance(value, (Tensor, list)):
+                self.note(name, mean_of(value))
 
     def forget_batch(self) -> None:
         """Let go of the iteration's images."""

@@ -16,7 +16,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmlocal.blocks import current_step
+from mmlocal.blocks import current_step, total_of
 from mmlocal.hosts import HOSTS
 
 __all__ = ['SplitEnd']
@@ -82,8 +82,8 @@ class SplitEnd:
             return result
         trained = {key: value for key, value in losses.items() if 'loss' in key}
         others += [value for key, value in losses.items() if key not in trained]
-        total: Any = sum(_mean(value) for value in trained.values())
-        if not isinstance(total, Tensor) or not total.requires_grad or _has_graph([args, kwargs, others]):
+        total = total_of(trained)
+        if total is None or not total.requires_grad or _has_graph([args, kwargs, others]):
             return result
         # The forward of a mixed-precision step is under autocast, its backward must not be.
         with torch.autocast(total.device.type, enabled=False):
@@ -155,11 +155,6 @@ def _replaced(head: nn.Module, name: str, method: Callable[..., Any]) -> Iterato
     finally:
         del vars(head)[name]
         vars(head).update(before)
-
-
-def _mean(value: Any) -> Any:
-    """Of one loss as `BaseModel.parse_losses` has it."""
-    return value.mean() if isinstance(value, Tensor) else sum(one.mean() for one in value)
 
 
 def _again(value: Any) -> Any:
