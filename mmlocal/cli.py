@@ -6,7 +6,6 @@ import argparse
 import errno
 import functools
 import importlib.util
-import inspect
 import logging
 import os
 import sys
@@ -16,14 +15,13 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mmlocal.config import find_backbone, leaf_text, make_local
+from mmlocal.config import find_backbone, keys_read, leaf_text, make_local
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
 from mmlocal.hosts import import_hosts, name_installed_distributions
 from mmlocal.planning import plan
 from mmlocal.validation import validate
-from mmlocal.validation.sections import READ_BESIDE_THE_RUNNER
 
 __all__ = [
     'add_config_arguments',
@@ -162,9 +160,7 @@ def find_config(name: str) -> str:
 
 def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     """Apply `--cfg-options` one by one, so that each that does not fit is told."""
-    from mmengine.runner import Runner
-
-    known = {*cfg, *inspect.signature(Runner).parameters, *READ_BESIDE_THE_RUNNER}
+    known = {*cfg, *keys_read()}
     faults = []
     for key, value in options.items():
         top = key.split('.')[0]

@@ -9,6 +9,7 @@ from mmlocal.config.complete import (
     localize,
     save_safely,
 )
+from mmlocal.config.keys import keys_read
 from mmlocal.config.make_local import leaf_text, make_local, method_names, stock_network
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     'find_replaced',
     'is_local',
     'is_planned',
+    'keys_read',
     'leaf_text',
     'localize',
     'make_local',

@@ -1,6 +1,7 @@
 """The one place that knows other packages: each host in a file of its own, and the quirks of all of them."""
 
-from mmlocal.hosts.base import HOSTS, Host, host_of, register_host
+from mmlocal.hosts.base import HOSTS, Host, host_named, host_of, register_host
+from mmlocal.hosts.base_datasets import leaves_of
 from mmlocal.hosts.distributions import name_installed_distributions
 from mmlocal.hosts.importing import import_host, import_hosts
 from mmlocal.hosts.mixed_precision import cast_mmcv_operations
@@ -20,9 +21,11 @@ __all__ = [
     'MMYolo',
     'MMagic',
     'cast_mmcv_operations',
+    'host_named',
     'host_of',
     'import_host',
     'import_hosts',
+    'leaves_of',
     'name_installed_distributions',
     'register_host',
 ]

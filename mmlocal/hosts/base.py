@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmlocal.errors import ConfigError
 
-__all__ = ['HOSTS', 'Host', 'host_of', 'is_classifier', 'merged', 'register_host']
+__all__ = ['HOSTS', 'Host', 'host_named', 'host_of', 'is_classifier', 'merged', 'register_host']
 
 Size = tuple[int, int]
 _Class = TypeVar('_Class', bound='type[Host]')
@@ -29,6 +29,9 @@ class Host:
         loss_heads: by the module that defines a model's `loss`, its heads in the order in which they run, each with
             the method that gives its losses. Only for models whose loss is the plain sum of these.
         between: the model's methods that stand between a head's losses and their sum.
+        data_preprocessor: type of one whose config names none.
+        light_metrics: whether its metrics load no networks, so that they can be built to see what they take.
+        own_init_cfg: whether `init_cfg` is read by its models themselves, and not by mmengine.
     """
 
     name: ClassVar[str] = ''
@@ -38,6 +41,9 @@ class Host:
     own_classes: ClassVar[tuple[str, ...]] = ()
     loss_heads: ClassVar[Mapping[str, tuple[tuple[str, str], ...]]] = {}
     between: ClassVar[tuple[str, ...]] = ('forward', 'parse_losses', 'train_step')
+    data_preprocessor: ClassVar[str | None] = None
+    light_metrics: ClassVar[bool] = False
+    own_init_cfg: ClassVar[bool] = False
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether the model of `cfg` is built as this host's models are."""
@@ -58,6 +64,9 @@ class Host:
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """`count` random images of `size` (height, width), as the host's data loader has them."""
         raise NotImplementedError
+
+    def fit_to(self, model: Any, size: Size) -> None:
+        """Let a built model take generated images of `size` as they are."""
 
 
 HOSTS: dict[str, Host] = {}
@@ -80,6 +89,11 @@ def host_of(cfg: Mapping[str, Any]) -> Host | None:
     named = HOSTS.get(str(cfg.get('default_scope')))
     hosts = [*([named] if named else []), *HOSTS.values()]
     return next((host for host in hosts if host.has(cfg)), None)
+
+
+def host_named(cfg: Mapping[str, Any]) -> Host:
+    """The host of a config's `default_scope`; one that has nothing of its own if there is none."""
+    return HOSTS.get(str(cfg.get('default_scope')), Host())
 
 
 def is_classifier(cfg: Mapping[str, Any]) -> bool:

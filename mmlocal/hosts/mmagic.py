@@ -18,6 +18,7 @@ class MMagic(Host):
 
     name = 'mmagic'
     task = 'sr'
+    own_init_cfg = True
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has a generator."""

@@ -33,6 +33,7 @@ class MMDet(Host):
 
     name = 'mmdet'
     task = 'det'
+    light_metrics = True
     labels: ClassVar = dict.fromkeys(('bbox_head', 'mask_head', 'roi_head'), 'gt_instances')
     reads_names = ('language_model',)
     loss_heads: ClassVar = {

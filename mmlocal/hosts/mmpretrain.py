@@ -15,6 +15,8 @@ class MMPretrain(Host):
 
     name = 'mmpretrain'
     task = 'cls'
+    light_metrics = True
+    data_preprocessor = 'ClsDataPreprocessor'
     labels: ClassVar = {'head': 'gt_label'}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:

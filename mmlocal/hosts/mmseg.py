@@ -17,6 +17,7 @@ class MMSeg(Host):
 
     name = 'mmseg'
     task = 'seg'
+    light_metrics = True
     labels: ClassVar = {'decode_head': 'gt_sem_seg', 'auxiliary_head': ''}
     reads_names = ('text_encoder',)
     # Finds the borders between classes: two of its own.
@@ -42,6 +43,10 @@ class MMSeg(Host):
     def fits(self, model: Mapping[str, Any]) -> int | None:
         """The classes of its decode head."""
         return _classes(iter((model['decode_head'],)))
+
+    def fit_to(self, model: Any, size: Size) -> None:
+        """Its data preprocessor pads to a size of its own."""
+        model.data_preprocessor.size = size
 
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Label maps, with some rows that are ignored."""

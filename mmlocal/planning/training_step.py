@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmlocal.engine import MomentumHook
 from mmlocal.errors import ConfigError, reason
+from mmlocal.hosts import host_named
 from mmlocal.hosts.generated_batches import generated_batch, what_fits
 from mmlocal.memory import Ledger, PeakMeter, fake_step, make_fake
 from mmlocal.randomness import undisturbed
@@ -90,8 +91,7 @@ class TrainingStep:
         with _without(fake):
             torch.manual_seed(0)
             model = _built(settings).train()
-            if self.scope == 'mmseg':
-                model.data_preprocessor.size = tuple(self.shape[1:])
+            host_named(dict(default_scope=self.scope)).fit_to(model, tuple(self.shape[1:]))
             if self.device == 'cpu':
                 model = revert_sync_batchnorm(model)
             if fake is None:

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
+from mmlocal.hosts import Host, host_named
 from mmlocal.validation.own_components import check_arguments, find_type, look_up
 from mmlocal.validation.signatures import signature_of
 
@@ -26,8 +27,6 @@ __all__ = ['check_host_component', 'check_later_parts', 'check_own_arguments', '
 
 # What is so small, and has so little to do with anything else, that it is built to see what it says to its values.
 _BUILT_ALONE = (kinds.TRANSFORMS, kinds.LOG_PROCESSORS)
-# Those of mmagic load networks.
-_LIGHT_METRICS = ('mmdet', 'mmseg', 'mmpretrain', 'mmyolo')
 # Hosts' hooks may look for a visualizer, which a runner makes first.
 _OWN_HOOKS = ('mmengine.hooks', 'mmlocal.')
 # What `check_component` looks at, with what the network takes itself.
@@ -79,7 +78,7 @@ def check_host_component(config: Any, registry: Registry, alone: bool = True) ->
         faults = Faults()
         with faults.under():
             function = find_type(config, scoped)
-            light = registry in _BUILT_ALONE or (registry is kinds.METRICS and _scope() in _LIGHT_METRICS)
+            light = registry in _BUILT_ALONE or (registry is kinds.METRICS and _host().light_metrics)
             _check_own(dict(config), function, light and alone)
         if str(config.get('type')).split('.')[-1] not in _OPAQUE:
             with faults.under():
@@ -117,7 +116,7 @@ def check_later_parts(model: Any) -> None:
 
 
 def _check_later(config: Mapping[str, Any], key: str) -> None:
-    if key == 'init_cfg' and _scope() != 'mmagic':
+    if key == 'init_cfg' and not _host().own_init_cfg:
         with _scoped(kinds.WEIGHT_INITIALIZERS, None) as scoped:
             find_type(config, scoped)
     if key == 'nms' and config['type'] not in mmcv.ops.__all__ and similar(str(config['type']), mmcv.ops.__all__):
@@ -176,7 +175,7 @@ def _check_inside(config: Any, key: str = '') -> None:
     faults = Faults()
     for name, value in _items(config):
         within = key if name.startswith('[') else name
-        if within in _READ_BY_HOLDER or (within == 'init_cfg' and _scope() == 'mmagic'):
+        if within in _READ_BY_HOLDER or (within == 'init_cfg' and _host().own_init_cfg):
             continue
         if isinstance(value, Mapping) and str(value.get('type')).split('.')[-1] == 'LocalBackbone':
             value = {k: v for k, v in value.items() if k not in _OF_LOCAL_BACKBONE}
@@ -235,6 +234,10 @@ def has_type(config: Mapping[str, Any], registry: Registry) -> bool:
     name = config['type']
     with _scoped(registry, config.get('_scope_')) as scoped:
         return callable(name) or (isinstance(name, str) and look_up(name, scoped) is not None)
+
+
+def _host() -> Host:
+    return host_named(dict(default_scope=_scope()))
 
 
 def _scope() -> str:

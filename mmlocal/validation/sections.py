@@ -14,8 +14,9 @@ from mmengine.runner import Runner, set_random_seed
 from torch.distributed import init_process_group
 from torch.utils.data import DataLoader
 
-from mmlocal.config import find_backbone, find_replaced
+from mmlocal.config import find_backbone, find_replaced, keys_read
 from mmlocal.errors import ConfigError, Faults, nearest, similar
+from mmlocal.hosts import HOSTS, host_named
 from mmlocal.validation.building import check_by_building, model_builder, part_builder
 from mmlocal.validation.data.files import loaders_of
 from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
@@ -23,21 +24,8 @@ from mmlocal.validation.optimizers import check_scheduler
 from mmlocal.validation.own_components import check_arguments, shown
 from mmlocal.validation.runners import check_runner
 
-__all__ = ['READ_BESIDE_THE_RUNNER', 'check_forms', 'check_keys', 'check_scope', 'check_sections']
+__all__ = ['check_forms', 'check_keys', 'check_scope', 'check_sections']
 
-# Keys of a config beside those of the runner that somebody reads.
-READ_BESIDE_THE_RUNNER = (
-    'auto_scale_lr',
-    'compile',
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'strategy',
-    'sync_bn',
-    'tta_model',
-    'tta_pipeline',
-)
 _HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization')
 _ENVIRONMENT = {'cudnn_benchmark': None, 'mp_cfg': ('mp_start_method', 'opencv_num_threads')}
 _ENVIRONMENT |= {'dist_cfg': None, 'resource_limit': None, 'dynamo_cache_size_limit': None}
@@ -60,8 +48,6 @@ _SECTIONS: dict[Any, Sequence[str]] = {
     bool: ('resume',),
 }
 # Taken where the config names none.
-_PREPROCESSORS = {'mmpretrain': 'ClsDataPreprocessor'}
-_HOSTS = ('mmdet', 'mmengine', 'mmagic', 'mmpretrain', 'mmseg', 'mmyolo')
 # A function is no component to be built, a visualizer is one for the whole process.
 _NOT_BUILT = (kinds.FUNCTIONS, kinds.VISUALIZERS)
 _PASSED_ON = (kinds.HOOKS, kinds.LOG_PROCESSORS)
@@ -92,7 +78,9 @@ def check_scope(cfg: Mapping[str, Any]) -> None:
     """
     scope = cfg.get('default_scope')
     if isinstance(scope, str) and scope and find_spec(scope.partition('.')[0]) is None:
-        raise ConfigError(f'default_scope = {scope!r} is not a package that is installed.{nearest(scope, _HOSTS)}')
+        raise ConfigError(
+            f'default_scope = {scope!r} is not a package that is installed.{nearest(scope, ["mmengine", *HOSTS])}'
+        )
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
@@ -102,9 +90,9 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
         ConfigError: with each of them.
     """
     of_runner = [name for name in inspect.signature(Runner).parameters if name != 'self']
-    faults = []
+    faults, read = [], keys_read()
     for key in cfg:
-        known = key in of_runner or key in READ_BESIDE_THE_RUNNER
+        known = key in read
         meant = '' if known else similar(key, of_runner, 0.9)
         if meant:
             faults.append(f'{key}{shown(cfg[key])} is read by nobody. Did you mean {meant!r}?')
@@ -126,7 +114,7 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
     with faults.under('model'):
         _check_model(cfg)
     with faults.under('data_preprocessor'):
-        _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
+        _check_one(cfg.get('data_preprocessor'), kinds.MODELS, host_named(cfg).data_preprocessor)
     for split in splits:
         for place, loader in loaders_of(cfg, split):
             with faults.under(place):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,10 +14,10 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 
 import mmlocal
+from mmlocal.config import keys_read
 from mmlocal.engine.distributed.ranks import current_ranks
 from mmlocal.engine.resume.run_state import versions
-from mmlocal.validation.data import leaves_of
-from mmlocal.validation.sections import READ_BESIDE_THE_RUNNER
+from mmlocal.hosts import leaves_of
 
 __all__ = ['compare_data', 'compare_settings']
 
@@ -78,7 +77,7 @@ def _of_code() -> dict[str, str]:
 
 def _of_config(cfg: Mapping[str, Any], splits: Iterable[str]) -> dict[str, str]:
     """Texts of all values that a runner reads for `splits`, by their places."""
-    read = {*inspect.signature(Runner).parameters, *READ_BESIDE_THE_RUNNER}
+    read = keys_read()
     unused = tuple(f'{split}_' for split in {'train', 'val', 'test'}.difference(splits))
     return dict(_flat({name: value for name, value in cfg.items() if name in read and not name.startswith(unused)}, ''))
 

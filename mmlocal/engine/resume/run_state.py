@@ -9,11 +9,12 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 
+from mmlocal.hosts import HOSTS
 from mmlocal.randomness import random_state, set_random_state
 
 __all__ = ['data_position', 'differences', 'ends', 'random_state', 'schedule_text', 'set_random_state', 'versions']
 
-_PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmlocal', 'mmdet', 'mmseg', 'mmpretrain', 'mmagic', 'mmyolo')
+_PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmlocal', *HOSTS)
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from mmlocal.validation.data.categories import categories_of
 from mmlocal.validation.data.checks import check_dataset, first_middle_last
 from mmlocal.validation.data.contents import shown
 from mmlocal.validation.data.loops import check_evaluators, check_loops
-from mmlocal.validation.data.samples import DataError, leaves_of
+from mmlocal.validation.data.samples import DataError
 from mmlocal.validation.data.targets import Targets, targets_of
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     'check_evaluators',
     'check_loops',
     'first_middle_last',
-    'leaves_of',
     'shown',
     'targets_of',
 ]

@@ -9,9 +9,10 @@ from typing import Any
 from mmlocal.validation.data.categories import check_categories, check_classes, check_objects
 from mmlocal.validation.data.contents import shown
 from mmlocal.validation.data.images import paths_of, read_keys
-from mmlocal.validation.data.samples import leaves_of, name_samples, read_samples
+from mmlocal.validation.data.samples import name_samples, read_samples
 from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts import leaves_of
 from mmlocal.randomness import undisturbed
 
 __all__ = ['check_dataset', 'first_middle_last']
