@@ -55,7 +55,7 @@ GRAPH = networkx.DiGraph((module_of(path), name) for path in SOURCES for name in
 
 
 def layer_of(module):
-    return (module.split('.') + [''])[1]
+    return [*module.split('.'), ''][1]
 
 
 def test_every_package_has_a_floor():

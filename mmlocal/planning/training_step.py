@@ -91,7 +91,7 @@ class TrainingStep:
         with _without(fake):
             torch.manual_seed(0)
             model = _built(settings).train()
-            host_named(dict(default_scope=self.scope)).fit_to(model, tuple(self.shape[1:]))
+            host_named(dict(default_scope=self.scope)).fit_to(model, self.shape[1:])
             if self.device == 'cpu':
                 model = revert_sync_batchnorm(model)
             if fake is None:

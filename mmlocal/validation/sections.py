@@ -78,9 +78,8 @@ def check_scope(cfg: Mapping[str, Any]) -> None:
     """
     scope = cfg.get('default_scope')
     if isinstance(scope, str) and scope and find_spec(scope.partition('.')[0]) is None:
-        raise ConfigError(
-            f'default_scope = {scope!r} is not a package that is installed.{nearest(scope, ["mmengine", *HOSTS])}'
-        )
+        hint = nearest(scope, ['mmengine', *HOSTS])
+        raise ConfigError(f'default_scope = {scope!r} is not a package that is installed.{hint}')
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
