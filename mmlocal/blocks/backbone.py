@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from mmlocal.blocks.division import Division, choose_cuts
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.recompute import recompute_forward
 from mmlocal.blocks.units import find_units
+from mmlocal.config import awaits_heads
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
 
@@ -26,6 +28,10 @@ __all__ = ['AUXILIARIES', 'LocalBackbone']
 
 # All that a local network has beside the stock one: a child and an attribute, named as no network names its own.
 AUXILIARIES, _DIVISION = 'local_auxiliaries', 'local_division'
+_NOT_COMPLETED = (
+    'the local heads of this model were not derived, so it predicts and does not train: train it by tools/train.py, or '
+    'complete its config first, cfg = mmlocal.config.localize(cfg)'
+)
 # What networks call the channels of their images.
 _CHANNELS = ('in_channels', 'in_chans', 'input_channels')
 
@@ -41,6 +47,9 @@ class LocalBackbone:
     During a training step of an optimizer wrapper of mmlocal, every boundary trains the block before it and hands on
     a detached feature. Anywhere else (prediction, stock wrappers) it is the stock network. With one block it is the
     stock network in training too.
+
+    Built from a config whose local heads were not derived yet, it is the stock network without auxiliaries: it
+    predicts, and loads any checkpoint of a run; it does not train.
 
     Args:
         arch: type of the stock network, as its own config would have it (`ResNet`); a dict with this type and
@@ -70,7 +79,8 @@ class LocalBackbone:
         local_division: units, blocks and auxiliaries (`Division`).
 
     Raises:
-        ConfigError: if the network cannot be cut there, or an auxiliary does not fit; all faults at once.
+        ConfigError: if the network cannot be cut there, or an auxiliary does not fit; all faults at once. In a
+            training forward, if there are no local heads.
     """
 
     local_division: Division
@@ -103,6 +113,9 @@ class LocalBackbone:
     ) -> None:
         given = {**network, **(arch if isinstance(arch, Mapping) else {})}
         this: Any = self
+        if awaits_heads(auxiliary):
+            this.register_load_state_dict_pre_hook(_leave_out_auxiliaries)
+            return
         # Some networks freeze their stages here alone, and what is frozen decides on the cuts.
         this.train(this.training)
         found, faults = find_units(this, units), Faults()
@@ -137,6 +150,8 @@ class LocalBackbone:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The stock network's outputs; those of finished blocks carry no gradient back to them."""
+        if not hasattr(self, _DIVISION) and self.training and torch.is_grad_enabled():  # type: ignore[attr-defined]
+            raise ConfigError(_NOT_COMPLETED)
         # Nothing is hidden here: blocks are stepped within, by what walks over the whole model.
         outputs = super().forward(*args, **kwargs)  # type: ignore[misc]
         if isinstance(outputs, (tuple, list)):
@@ -158,7 +173,8 @@ class LocalBackbone:
             stock = getattr(super(), 'init_weights', None)
             if stock is not None:
                 stock()
-        self.local_division.auxiliaries.init_weights()
+        if hasattr(self, AUXILIARIES):
+            self.local_division.auxiliaries.init_weights()
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
         """Pickled by the stock class, as that of the local network has no name of its own."""
@@ -171,6 +187,12 @@ class _Auxiliaries(ModuleList):
     def forward(self, feature: Any) -> Any:
         """Return `feature`: a network that is a sequence of its children comes by here at its end."""
         return feature
+
+
+def _leave_out_auxiliaries(_network: Any, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Of a checkpoint of a run, what a network without auxiliaries has no place for."""
+    for key in [key for key in state_dict if key.startswith(f'{prefix}{AUXILIARIES}.')]:
+        del state_dict[key]
 
 
 def _bare(kind: type) -> Any:

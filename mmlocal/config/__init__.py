@@ -2,6 +2,7 @@
 
 from mmlocal.config.complete import (
     auxiliaries_of,
+    awaits_heads,
     find_backbone,
     find_replaced,
     is_local,
@@ -14,6 +15,7 @@ from mmlocal.config.make_local import leaf_text, make_local, method_names, stock
 
 __all__ = [
     'auxiliaries_of',
+    'awaits_heads',
     'find_backbone',
     'find_replaced',
     'is_local',

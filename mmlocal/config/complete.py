@@ -8,7 +8,8 @@ an ordinary explicit config that the hosts' own tools run too.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -16,8 +17,18 @@ from mmengine.dataset import InfiniteSampler
 
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.hosts.derive import complete_head, complete_term, derive_head, derive_merge, for_task, merged
+from mmlocal.registry import MODELS
 
-__all__ = ['auxiliaries_of', 'find_backbone', 'find_replaced', 'is_local', 'is_planned', 'localize', 'save_safely']
+__all__ = [
+    'auxiliaries_of',
+    'awaits_heads',
+    'find_backbone',
+    'find_replaced',
+    'is_local',
+    'is_planned',
+    'localize',
+    'save_safely',
+]
 
 _WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _CONSTRUCTOR = 'mmlocal.LocalOptimWrapperConstructor'
@@ -128,6 +139,16 @@ def auxiliaries_of(config: Any) -> Iterator[Any]:
         yield from auxiliaries_of([config[name] for name in ('independent', 'cascade') if name in config])
     elif isinstance(config, Mapping):  # what is no dict is for `validate` to refuse
         yield config
+
+
+def awaits_heads(config: Any) -> bool:
+    """Whether an auxiliary's local head is still to be derived: the config was not completed by `localize`."""
+    return any('head' in _arguments(one) and 'type' not in (one.get('head') or {}) for one in auxiliaries_of(config))
+
+
+def _arguments(component: Mapping[str, Any]) -> Collection[str]:
+    kind: Any = MODELS.get(component['type']) if isinstance(component.get('type'), str) else component.get('type')
+    return inspect.signature(kind).parameters if callable(kind) else ()
 
 
 def _fill(auxiliary: Any, cfg: Config) -> None:

@@ -42,8 +42,9 @@ class BlockPlan:
 
 
 def find_division(model: nn.Module) -> Division | None:
-    """How the first `LocalBackbone` inside `model` is divided, if there is one."""
-    return next((module.local_division for module in model.modules() if isinstance(module, LocalBackbone)), None)
+    """How the first `LocalBackbone` inside `model` is divided, if there is one, and it has auxiliaries."""
+    local = (module for module in model.modules() if isinstance(module, LocalBackbone))
+    return next((module.local_division for module in local if hasattr(module, 'local_division')), None)
 
 
 def fingerprint(division: Division) -> list[str]:
