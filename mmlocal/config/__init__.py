@@ -12,6 +12,8 @@ from mmlocal.config.complete import (
 )
 from mmlocal.config.keys import keys_read
 from mmlocal.config.make_local import leaf_text, make_local, method_names, stock_network
+from mmlocal.config.stock import stock_config
+from mmlocal.config.written import written_config
 
 __all__ = [
     'auxiliaries_of',
@@ -26,5 +28,7 @@ __all__ = [
     'make_local',
     'method_names',
     'save_safely',
+    'stock_config',
     'stock_network',
+    'written_config',
 ]

@@ -20,6 +20,9 @@ from mmlocal.hosts.derive import complete_head, complete_term, derive_head, deri
 from mmlocal.registry import MODELS
 
 __all__ = [
+    'LOOPS',
+    'NETWORKS',
+    'WRAPPERS',
     'auxiliaries_of',
     'awaits_heads',
     'find_backbone',
@@ -30,11 +33,11 @@ __all__ = [
     'save_safely',
 ]
 
-_WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
+WRAPPERS = {'OptimWrapper': 'BlockwiseOptimWrapper', 'AmpOptimWrapper': 'BlockwiseAmpOptimWrapper'}
 _CONSTRUCTOR = 'mmlocal.LocalOptimWrapperConstructor'
 _STOCK, _DDP = 'MMDistributedDataParallel', 'DDPStrategy'
 _HOOKS = ('mmlocal.PlanHook', 'mmlocal.MomentumHook', 'mmlocal.ExactResumeHook')
-_LOOPS = {
+LOOPS = {
     'EpochBasedTrainLoop': 'mmlocal.ResumableEpochLoop',
     'IterBasedTrainLoop': 'mmlocal.ResumableIterLoop',
 }
@@ -42,7 +45,7 @@ _LOOPS = {
 _HOOKS_OF_REPLACED = ('mmlocal.PlanHook', 'mmlocal.ExactResumeHook')
 _INFINITE = ('InfiniteSampler', 'mmengine.InfiniteSampler', InfiniteSampler)
 _PLANNED = ('Balanced', 'Budget')
-_SLOTS = ('backbone', 'generator')
+NETWORKS = ('backbone', 'generator')
 
 
 def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
@@ -52,7 +55,7 @@ def find_backbone(cfg: Mapping[str, Any]) -> tuple[str, ConfigDict] | None:
 
 def _find(cfg: Mapping[str, Any], kind: str) -> tuple[str, ConfigDict] | None:
     model = cfg.get('model') or {}
-    for slot in _SLOTS:
+    for slot in NETWORKS:
         backbone = model.get(slot)
         if isinstance(backbone, Mapping) and str(backbone.get('type')).split('.')[-1] == kind:
             return f'model.{slot}', backbone
@@ -186,10 +189,10 @@ def _swap_wrapper(cfg: Config) -> None:
     name = wrapper.get('type', 'OptimWrapper')
     if str(name).startswith('mmlocal.'):
         return
-    if name not in _WRAPPERS:
-        known = ', '.join(_WRAPPERS)
+    if name not in WRAPPERS:
+        known = ', '.join(WRAPPERS)
         raise ConfigError(f'type = {name!r} has no block-wise form; {known} have one')
-    wrapper['type'] = f'mmlocal.{_WRAPPERS[name]}'
+    wrapper['type'] = f'mmlocal.{WRAPPERS[name]}'
 
 
 def _set_model_wrapper(cfg: Config) -> None:
@@ -229,9 +232,9 @@ def _make_resumable(cfg: Config) -> None:
     loop, loader = cfg.get('train_cfg') or {}, cfg.get('train_dataloader') or {}
     by_default = ('EpochBasedTrainLoop' if loop['by_epoch'] else 'IterBasedTrainLoop') if 'by_epoch' in loop else None
     name = loop.get('type', by_default)
-    if name in _LOOPS:
+    if name in LOOPS:
         loop.pop('by_epoch', None)
-        loop['type'] = _LOOPS[name]
+        loop['type'] = LOOPS[name]
     sampler = loader.get('sampler')
     if isinstance(sampler, Mapping) and sampler.get('type') in _INFINITE:
         loader['sampler']['type'] = 'mmlocal.CountedSampler'

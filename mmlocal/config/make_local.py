@@ -57,7 +57,8 @@ def stock_network(backbone: Mapping[str, Any]) -> dict[str, Any]:
     if not str(backbone['type']).startswith('mmlocal.'):
         return dict(backbone)
     function: Any = MODELS.get(backbone['type'])
-    own = inspect.signature(function.__init__ if inspect.isclass(function) else function).parameters
+    # One that only `custom_imports` bring is a network itself.
+    own = inspect.signature(function.__init__ if inspect.isclass(function) else function).parameters if function else ()
     if 'arch' not in own:
         return dict(backbone)
     network = {name: value for name, value in backbone.items() if name not in ('type', *own)}

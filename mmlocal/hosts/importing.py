@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.distributions import name_installed_distributions
 
 __all__ = ['import_host', 'import_hosts']
 
@@ -33,29 +34,36 @@ def import_hosts(cfg: Mapping[str, Any]) -> None:
 
 
 def import_host(name: str) -> None:
-    """Import mmagic 1.2 or mmyolo 0.6 on an mmcv that is newer than they accept.
+    """Make a host ready for use outside of this project's tools, in a notebook, say: its configs and its modules.
+
+    mmagic 1.2 and mmyolo 0.6 are imported on an mmcv that is newer than they accept.
 
     While the import runs, mmcv shows a version that they accept, and numpy has the name `bool8`, which
     version 2 dropped. Afterwards both are as they were.
 
     Args:
-        name: `mmagic` or `mmyolo`.
+        name: `mmdet`, `mmseg`, `mmpretrain`, `mmagic` or `mmyolo`.
 
     Raises:
         ConfigError: if it, or something that it imports, is not installed.
     """
+    name_installed_distributions()
     if name in sys.modules:
         return
     if importlib.util.find_spec(name) is None:
-        raise ConfigError(f'the config needs {name}, which is not installed: {_INSTALL[name]}')
+        raise ConfigError(f'the config needs {name}, which is not installed: {_remedy(name)}')
     try:
         with _accepted_versions():
             importlib.import_module(f'{name}.utils')
     except ModuleNotFoundError as error:
         sys.modules.pop(name, None)
         raise ConfigError(
-            f'the config needs {name}, which imports {error.name!r}, which is not installed: {_INSTALL[name]}'
+            f'the config needs {name}, which imports {error.name!r}, which is not installed: {_remedy(name)}'
         ) from error
+
+
+def _remedy(name: str) -> str:
+    return _INSTALL.get(name, f'pip install {name}')
 
 
 @contextmanager

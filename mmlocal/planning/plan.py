@@ -11,14 +11,13 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmlocal.config import auxiliaries_of, find_backbone, is_planned
+from mmlocal.config import auxiliaries_of, find_backbone, is_planned, written_config
 from mmlocal.errors import ConfigError
 from mmlocal.memory import Ledger
 from mmlocal.planning.costs import count_costs
 from mmlocal.planning.cuts import balanced_cuts
 from mmlocal.planning.images import image_batch
 from mmlocal.planning.training_step import TrainingStep, estimate
-from mmlocal.planning.written import written_config
 from mmlocal.randomness import undisturbed
 
 __all__ = ['parse_bytes', 'plan']
@@ -164,7 +163,7 @@ def _take_plan(backbone: Any, checkpoint: str) -> bool:
     from mmengine.runner import CheckpointLoader
 
     meta = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent').get('meta') or {}
-    found = find_backbone(ConfigDict(model=written_config(meta['cfg'], 'model'))) if 'cfg' in meta else None
+    found = find_backbone(ConfigDict(written_config(meta['cfg'], ['model']))) if 'cfg' in meta else None
     if found is None or isinstance(found[1].get('partition'), Mapping):
         return False
     planned = found[1]

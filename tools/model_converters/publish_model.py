@@ -2,8 +2,8 @@
 
 What is left are the weights under the stock network's own keys and `meta`: the auxiliary networks,
 what replaced units learn (their keys hold the weights synthesised with it), the optimizer and the
-random states go. The stock model of the host loads the result. As elsewhere in
-the ecosystem the first eight digits of the file's SHA-256 are put into its name.
+random states go. The config in `meta` becomes that of the stock model, which loads the result without mmlocal.
+As elsewhere in the ecosystem the first eight digits of the file's SHA-256 are put into its name.
 """
 
 import argparse
@@ -13,10 +13,12 @@ import os
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from mmlocal.blocks import AUXILIARIES
 from mmlocal.cli import exit_with_message
+from mmlocal.config import stock_config, written_config
 from mmlocal.engine.resume import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 
@@ -46,6 +48,8 @@ def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
     if 'state_dict' in kept:
         state = kept['state_dict']
         kept['state_dict'] = {k: v for k, v in state.items() if not any(part in k for part in _OF_TRAINING)}
+    if 'cfg' in (kept.get('meta') or {}):
+        kept['meta'] = {**kept['meta'], 'cfg': _stock_text(kept['meta']['cfg'])}
     out_file = Path(out_file)
     name = out_file.name.removesuffix('.pth')
     unnamed = out_file.with_name(f'.{name}.{os.getpid()}')
@@ -63,6 +67,19 @@ def publish(in_file, out_file, save_keys=('meta', 'state_dict')):
         with contextlib.suppress(OSError):
             unnamed.unlink()
     return final
+
+
+def _stock_text(text):
+    """The config of a checkpoint for a host without mmlocal.
+
+    Raises:
+        ConfigError: if the text holds code.
+    """
+    try:
+        return Config(stock_config(written_config(text))).pretty_text
+    except ConfigError as error:
+        remedy = 'Without a config it is published by --save-keys state_dict'
+        raise ConfigError(*(f'in_file: the config{fault}. {remedy}' for fault in error.faults)) from error
 
 
 @exit_with_message

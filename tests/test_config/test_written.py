@@ -3,15 +3,15 @@
 import pytest
 from mmengine.config import Config
 
+from mmlocal.config.written import written_config
 from mmlocal.errors import ConfigError
-from mmlocal.planning.written import written_config
 
 
 def test_what_mmengine_writes_is_read():
     model = dict(a=[1, -2.5, None, 'text'], b=dict(c=(1, (2,)), d={'no name': True, '1': {3}}), e=1e-8, f=float('inf'))
     text = Config(dict(model=model, other=1)).pretty_text
-    assert written_config(text, 'model') == model
-    assert written_config(text, 'nothing') is None
+    assert written_config(text, ['model']) == dict(model=model)
+    assert written_config(text) == dict(model=model, other=1)
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_what_mmengine_writes_is_read():
 )
 def test_code_is_not_run(text, tmp_path):
     with pytest.raises(ConfigError, match=r'meta\.cfg'):
-        written_config(text.format(tmp_path / 'ran'), 'model')
+        written_config(text.format(tmp_path / 'ran'), ['model'])
     assert not (tmp_path / 'ran').exists()

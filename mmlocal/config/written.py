@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from typing import Any
 
 from mmlocal.errors import ConfigError
@@ -10,26 +11,25 @@ from mmlocal.errors import ConfigError
 __all__ = ['written_config']
 
 
-def written_config(text: str, name: str) -> Any:
-    """The value of a name in a config that mmengine has written; None if it is not there.
+def written_config(text: str, names: Collection[str] | None = None) -> dict[str, Any]:
+    """Values of a config that mmengine has written, by their names: of some names, or of all.
 
     `Config.fromstring` would run the text, which for a checkpoint of others is code of its maker.
 
     Raises:
-        ConfigError: if the value is more than literals and `dict`.
+        ConfigError: if a value is more than literals and `dict`.
 
     Example:
-        >>> written_config("model = dict(type='ResNet', depth=-1)", 'model')
-        {'type': 'ResNet', 'depth': -1}
+        >>> written_config("model = dict(type='ResNet', depth=-1)", ['model'])
+        {'model': {'type': 'ResNet', 'depth': -1}}
     """
     try:
         lines = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(' cannot be taken from the checkpoint: its meta.cfg is no config') from error
-    for line in lines:
-        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == name:
-            return _value(line.value)
-    return None
+    assigned = (line for line in lines if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name))
+    values = {line.targets[0].id: line.value for line in assigned}  # type: ignore[attr-defined]
+    return {name: _value(value) for name, value in values.items() if names is None or name in names}
 
 
 def _value(node: ast.expr) -> Any:

@@ -1,0 +1,142 @@
+"""What was trained is used by the hosts' own tools: from its config, from its checkpoints, published or not."""
+
+import functools
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from mmlocal.blocks import LocalBackbone
+from mmlocal.config import localize, stock_config
+from mmlocal.errors import ConfigError
+from mmlocal.hosts import import_host
+
+CONFIGS = {
+    'mmdet': ('retinanet_r18_man', {}),
+    'mmseg': ('deeplabv3_r18_man', {}),
+    'mmpretrain': (
+        'resnet50_man_imagenet',
+        {'model.backbone.depth': 18, 'model.backbone.base_channels': 16, 'model.head.in_channels': 128},
+    ),
+    'mmagic': ('edsr_x2_man', {}),
+}
+KINDS = ['config', 'checkpoint', 'published']
+
+
+def detect(config, weights, image):
+    from mmdet.apis import inference_detector, init_detector
+
+    model = init_detector(config, weights, device='cpu')
+    return model, inference_detector(model, image).pred_instances.scores
+
+
+def segment(config, weights, image):
+    from mmseg.apis import inference_model, init_model
+
+    model = init_model(config, weights, device='cpu')
+    return model, inference_model(model, image).seg_logits.data
+
+
+def classify(config, weights, image):
+    from mmpretrain.apis import ImageClassificationInferencer
+
+    inferencer = ImageClassificationInferencer(config, pretrained=weights or False, device='cpu')
+    return inferencer.model, torch.from_numpy(inferencer(image)[0]['pred_scores'])
+
+
+def restore(config, weights, image):
+    from mmagic.apis import init_model, restoration_inference
+
+    model = init_model(config, weights, device='cpu')
+    return model, restoration_inference(model, image)
+
+
+APIS = {'mmdet': detect, 'mmseg': segment, 'mmpretrain': classify, 'mmagic': restore}
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory, request):
+    """For a host: an incomplete config, a checkpoint as a run leaves it, and the same published."""
+    from importlib import util
+
+    path = request.config.rootpath / 'tools' / 'model_converters' / 'publish_model.py'
+    spec = util.spec_from_file_location('publish_model', path)
+    tool = util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    @functools.cache
+    def made(host):
+        folder = tmp_path_factory.mktemp(host)
+        name, changes = CONFIGS[host]
+        import_host(host)
+        (source,) = (request.config.rootpath / 'configs').glob(f'*/{name}*{"" if changes else "mini"}*.py')
+        cfg = Config.fromfile(source)
+        cfg.merge_from_dict(changes)
+        cfg.dump(folder / 'config.py')
+        whole = localize(cfg)
+        with DefaultScope.overwrite_default_scope(host):
+            torch.manual_seed(0)
+            model = MODELS.build(whole.model)
+        names = ('one', 'two', 'three')
+        meta = dict(cfg=whole.pretty_text, dataset_meta=dict(classes=names, palette=[(i, i, i) for i in range(3)]))
+        torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
+        published = tool.publish(str(folder / 'epoch_1.pth'), folder / 'published.pth')
+        return folder, {'config': None, 'checkpoint': str(folder / 'epoch_1.pth'), 'published': str(published)}
+
+    return made
+
+
+@pytest.fixture(scope='module')
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp('images') / 'one.png'
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8))
+    return str(path)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('host', APIS)
+def test_a_hosts_own_tool_opens_it(host, kind, runs, picture):
+    folder, weights = runs(host)
+    model, result = APIS[host](str(folder / 'config.py'), weights[kind], picture)
+    assert torch.isfinite(result.float()).all()
+    if weights[kind]:
+        stored = torch.load(weights['published'], weights_only=False)['state_dict']
+        found = model.state_dict()
+        assert stored.keys() == found.keys()
+        assert all(torch.equal(found[key], value) for key, value in stored.items())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('host', APIS)
+def test_a_published_config_needs_no_mmlocal(host, runs):
+    _, weights = runs(host)
+    published = torch.load(weights['published'], weights_only=False)
+    assert 'mmlocal' not in published['meta']['cfg']
+    cfg = Config.fromstring(published['meta']['cfg'], '.py')
+    with DefaultScope.overwrite_default_scope(host):
+        model = MODELS.build(cfg.model)
+    assert not any(isinstance(module, LocalBackbone) for module in model.modules())
+    model.load_state_dict(published['state_dict'], strict=True)
+
+
+def test_all_that_local_learning_adds_is_undone(config):
+    """The stock form of a completed local config is that of its end-to-end twin."""
+    local, twin = config('man/retinanet_r50_man_coco.py'), config('e2e/retinanet_r50_coco.py')
+    stock, wanted = stock_config(localize(local)), stock_config(localize(twin))
+    for cfg in (stock, wanted):
+        cfg.pop('custom_hooks', None)
+    assert Config(stock).to_dict() == {**Config(wanted).to_dict(), **{'default_hooks': stock['default_hooks']}}
+    assert stock['default_hooks']['checkpoint']['type'] == 'CheckpointHook'
+    assert stock['optim_wrapper'] == twin.optim_wrapper
+
+
+def test_without_heads_it_does_not_train(make_host, image):
+    host = make_host(partition=dict(type='Stage'), auxiliary=dict(type='mmlocal.Auxiliary'))
+    with pytest.raises(ConfigError, match=r'tools/train\.py'):
+        host(image)
+    with torch.no_grad():
+        host(image)
