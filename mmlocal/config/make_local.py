@@ -5,23 +5,17 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
 from mmlocal.errors import ConfigError, nearest
+from mmlocal.presets import PRESETS, method_names
 from mmlocal.registry import MODELS
 
 __all__ = ['leaf_text', 'make_local', 'method_names', 'stock_network']
 
-PRESETS = Path(__file__).parents[2] / 'configs' / '_base_' / 'local'
 _SLOTS = ('backbone', 'generator')
-
-
-def method_names() -> list[str]:
-    """The methods that have a preset in `configs/_base_/local`."""
-    return sorted(path.stem for path in PRESETS.glob('*.py'))
 
 
 def make_local(cfg: Config, method: str, num_blocks: int) -> Config:

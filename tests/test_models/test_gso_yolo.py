@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 
+from mini import SceneSpec, export_coco, make_scenes
 from mmlocal.blocks import LocalBackbone
 from mmlocal.config import localize
-from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 from mmlocal.hosts import import_host
 from mmlocal.models.gso_yolo import GlobalOptimizationModule, SteadyCaptureModule, gso_yolo_csp_darknet
