@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.config import find_backbone, leaf_text, make_local
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
@@ -38,35 +39,6 @@ __all__ = [
 
 # What a disk says that is full, broken or write-protected: nobody's bug.
 _DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that every tool of the ecosystem has."""
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; work_dirs/CONFIG if not given')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_Options,
-        help='settings of the config to override, as key=value; lists as key="[a,b]" or key=a,b',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    # torch.distributed.launch passes --local-rank, older versions --local_rank.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
-class _Options(DictAction):
-    """`key=value` pairs, refused with a sentence where the host's own action has a traceback."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        for pair in values or []:
-            try:
-                super().__call__(parser, namespace, [pair], option_string)
-            except (AssertionError, ValueError) as error:
-                why = 'has unbalanced brackets' if '=' in pair else 'is not key=value'
-                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
-            except RecursionError as error:  # what mmengine makes of braces
-                why = 'is not read: give a dict key by key, as a.b=1 a.c=2'
-                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
 
 
 def load_config(
@@ -121,7 +93,7 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     if getattr(args, 'local', None):
         cfg = make_local(cfg, args.local, args.blocks)
         leaf = leaf_text(args.config, cfg, args.local)
-        sys.stdout.write(f'To keep this, write it into configs/{args.local}/YOUR_NAME.py:\n\n{leaf}\n')
+        sys.stdout.write(f'To keep this, write it into a file of your own:\n\n{leaf}\n')
     with told.under():
         _override(cfg, args.cfg_options or {})
     cfg.launcher = args.launcher
@@ -201,7 +173,7 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
+def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
     """Let `main` end with every fault in a line of its own and exit code 2 on a `ConfigError`, or a disk that fails.
 
     What it reads of checkpoints are weights alone, but of those that it gives to `trust_checkpoint`. Work directories
@@ -209,12 +181,12 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
     """
 
     @functools.wraps(main)
-    def guarded() -> None:
+    def guarded(*args: Any) -> None:
         # A log that cannot be written would show a traceback for each line.
         before, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             with weights_only():
-                main()
+                main(*args)
         except ConfigError as error:
             _exit(*error.faults)
         except NonFiniteLossError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -91,10 +92,14 @@ def _as_text(arch: Any) -> str:
 
 
 def leaf_text(path: str, cfg: Config, method: str) -> str:
-    """The config file that a user would write to keep what `make_local` made of the config at `path`."""
+    """The config file that a user would write to keep what `make_local` made of the config at `path`.
+
+    It may lie anywhere: its bases are named by their packages, or by absolute paths.
+    """
+    path = path if '::' in path else str(Path(path).absolute())
     slot = next(slot for slot in _SLOTS if slot in cfg.model)
     network = cfg.model[slot]
-    return f"""_base_ = [{path!r}, '../_base_/local/{method}.py']
+    return f"""_base_ = [{path!r}, 'mmlocal::_base_/local/{method}.py']
 model = dict(
     {slot}=dict(
         type='mmlocal.LocalBackbone',
