@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 
 from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.config import find_backbone, leaf_text, make_local
@@ -22,6 +23,7 @@ from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
 from mmlocal.hosts import import_hosts, name_installed_distributions
+from mmlocal.hosts.importing import INSTALL
 from mmlocal.planning import plan
 from mmlocal.validation import validate
 from mmlocal.validation.sections import READ_BESIDE_THE_RUNNER
@@ -89,7 +91,7 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # configs are code: theirs may raise anything
-        raise ConfigError(f'config {args.config!r} cannot be read: {reason(error)}') from error
+        raise ConfigError(f'config {args.config!r} cannot be read: {_reason(error)}') from error
     if getattr(args, 'local', None):
         cfg = make_local(cfg, args.local, args.blocks)
         leaf = leaf_text(args.config, cfg, args.local)
@@ -109,6 +111,18 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     return cfg
 
 
+def _reason(error: Exception) -> str:
+    """Why a config cannot be read; of a base in a package that is missing, with what installs it."""
+    for module, distribution in MODULE2PACKAGE.items():
+        if isinstance(error, ModuleNotFoundError) and str(error).startswith(f'{distribution} is not installed'):
+            return f'{module} is not installed{_to_install(module)}'
+    return reason(error)
+
+
+def _to_install(package: str) -> str:
+    return f': {INSTALL[package]}' if package in INSTALL else ''
+
+
 def find_config(name: str) -> str:
     """Path of a config file, or of a host's own: `mmdet::retinanet/retinanet_r50_fpn_1x_coco.py`.
 
@@ -123,7 +137,7 @@ def find_config(name: str) -> str:
     # Not by mmengine.hub, which installs a package that is missing.
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f'config {name!r}: the package {package!r} is not installed')
+        raise ConfigError(f'config {name!r}: the package {package!r} is not installed{_to_install(package)}')
     root = Path(spec.submodule_search_locations[0]) / '.mim' / 'configs'
     if not (root / below).is_file():
         known = [path.relative_to(root).as_posix() for path in root.rglob('*.py')]

@@ -86,10 +86,14 @@ _BASE = (('torch', 'torch'), ('torchvision', 'torchvision'), ('mmengine', 'onedl
 def main(args: argparse.Namespace) -> None:
     """Show the table."""
     rows, broken = packages()
-    table = Table('', 'found', 'to get it')
-    for row in rows:
-        table.add_row(*row)
+    table = Table('', 'found')
+    for name, found, _ in rows:
+        table.add_row(name, found)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(table)
+    # Below the table, as its cells would break the lines that are there to be copied.
+    for name, _, advice in rows:
+        if advice:
+            console.print(f'{name}: {advice}')
     if args.strict and broken:
         sys.exit(1)

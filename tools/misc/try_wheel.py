@@ -15,7 +15,7 @@ from pathlib import Path
 
 HIDDEN = ('mmlocal', '__editable__', 'mmdet', 'mmseg', 'mmagic', 'mmyolo', 'onedl_mmdetection', 'onedl_mmsegmentation')
 MINI = ('digits', '--train', '40', '--val', '8', '--size', '64')
-OPTIONS = ('train_cfg.max_epochs=1', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False')
+OPTIONS = ('train_cfg.max_epochs=1', 'train_dataloader.batch_size=8')
 TRAIN = ('train', 'mmlocal::e2e/resnet32_mini-digits.py', '--local', 'man', '--cfg-options', *OPTIONS)
 
 
