@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data clean
+.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data release clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -57,6 +57,18 @@ format: env  ## fix what can be fixed by itself
 data: env  ## write the small datasets that the examples train on
 	$(RUN) tools/dataset_converters/make_mini_dataset.py all
 
+# With an environment of its own, as .venv is what lock.txt says.
+RELEASE := work_dirs/release
+
+release: env  ## build wheel and sdist, check them, install the wheel elsewhere and train with it there
+	$(RUN) -m venv --clear $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet build twine
+	rm -rf build dist
+	$(RELEASE)/bin/python -m build --outdir dist .
+	$(RELEASE)/bin/python -m twine check --strict dist/*
+	$(RUN) tools/misc/try_wheel.py dist/*.whl
+	@ls -l dist
+
 clean:  ## remove work_dirs and caches, but neither data nor .venv
-	rm -rf work_dirs build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf work_dirs build dist .pytest_cache .ruff_cache .mypy_cache
 	find . -path ./.venv -prune -o -path ./data -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
 
 from mmlocal.config import find_backbone, keys_read, leaf_text, make_local
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
 from mmlocal.hosts import import_hosts, name_installed_distributions
+from mmlocal.hosts.importing import INSTALL
 from mmlocal.planning import plan
 from mmlocal.validation import validate
 
 __all__ = [
-    'add_config_arguments',
     'check_work_dir',
     'exit_with_message',
     'find_config',
@@ -36,35 +37,6 @@ __all__ = [
 
 # What a disk says that is full, broken or write-protected: nobody's bug.
 _DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that every tool of the ecosystem has."""
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; work_dirs/CONFIG if not given')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_Options,
-        help='settings of the config to override, as key=value; lists as key="[a,b]" or key=a,b',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    # torch.distributed.launch passes --local-rank, older versions --local_rank.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
-class _Options(DictAction):
-    """`key=value` pairs, refused with a sentence where the host's own action has a traceback."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        for pair in values or []:
-            try:
-                super().__call__(parser, namespace, [pair], option_string)
-            except (AssertionError, ValueError) as error:
-                why = 'has unbalanced brackets' if '=' in pair else 'is not key=value'
-                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
-            except RecursionError as error:  # what mmengine makes of braces
-                why = 'is not read: give a dict key by key, as a.b=1 a.c=2'
-                raise argparse.ArgumentError(self, f'{pair!r} {why}') from error
 
 
 def load_config(
@@ -115,11 +87,11 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # configs are code: theirs may raise anything
-        raise ConfigError(f'config {args.config!r} cannot be read: {reason(error)}') from error
+        raise ConfigError(f'config {args.config!r} cannot be read: {_reason(error)}') from error
     if getattr(args, 'local', None):
         cfg = make_local(cfg, args.local, args.blocks)
         leaf = leaf_text(args.config, cfg, args.local)
-        sys.stdout.write(f'To keep this, write it into configs/{args.local}/YOUR_NAME.py:\n\n{leaf}\n')
+        sys.stdout.write(f'To keep this, write it into a file of your own:\n\n{leaf}\n')
     with told.under():
         _override(cfg, args.cfg_options or {})
     cfg.launcher = args.launcher
@@ -133,6 +105,18 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     if faults is None:
         told.report()
     return cfg
+
+
+def _reason(error: Exception) -> str:
+    """Why a config cannot be read; of a base in a package that is missing, with what installs it."""
+    for module, distribution in MODULE2PACKAGE.items():
+        if isinstance(error, ModuleNotFoundError) and str(error).startswith(f'{distribution} is not installed'):
+            return f'{module} is not installed{_to_install(module)}'
+    return reason(error)
+
+
+def _to_install(package: str) -> str:
+    return f': {INSTALL[package]}' if package in INSTALL else ''
 
 
 def find_config(name: str) -> str:
@@ -149,7 +133,7 @@ def find_config(name: str) -> str:
     # Not by mmengine.hub, which installs a package that is missing.
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(f'config {name!r}: the package {package!r} is not installed')
+        raise ConfigError(f'config {name!r}: the package {package!r} is not installed{_to_install(package)}')
     root = Path(spec.submodule_search_locations[0]) / '.mim' / 'configs'
     if not (root / below).is_file():
         known = [path.relative_to(root).as_posix() for path in root.rglob('*.py')]
@@ -197,7 +181,7 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
+def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
     """Let `main` end with every fault in a line of its own and exit code 2 on a `ConfigError`, or a disk that fails.
 
     What it reads of checkpoints are weights alone, but of those that it gives to `trust_checkpoint`. Work directories
@@ -205,12 +189,12 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
     """
 
     @functools.wraps(main)
-    def guarded() -> None:
+    def guarded(*args: Any) -> None:
         # A log that cannot be written would show a traceback for each line.
         before, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             with weights_only():
-                main()
+                main(*args)
         except ConfigError as error:
             _exit(*error.faults)
         except NonFiniteLossError as error:

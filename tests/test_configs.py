@@ -23,7 +23,7 @@ SIZES = {'cifar10': 32, 'svhn': 32, 'mini-digits': 32, 'stl10': 96, 'div2k': 24,
 def size_of(path):
     if str(path) == TRAINED_FULLY:  # boxes for every level
         return 512
-    if 'yolov8' in path.stem or 'gso_yolo' in path.stem:
+    if 'yolov8' in path.stem or 'gso-yolo' in path.stem:
         return 384
     return SIZES.get(path.stem.split('_')[-1], 128)
 

@@ -11,6 +11,7 @@ from mmlocal.hosts import HOSTS
 ROOT = Path(__file__).parent.parent
 # From the top down, as in docs/design.md. What stands in one row does not import its neighbours.
 LAYERS = [
+    {'commands'},
     {'cli'},
     {'benchmarks'},
     {'validation'},
@@ -21,7 +22,7 @@ LAYERS = [
     {'blocks'},
     {'config', 'datasets'},
     {'hosts'},
-    {'registry', 'randomness', 'errors', 'version'},
+    {'registry', 'randomness', 'errors', 'version', 'presets'},
 ]
 FLOOR = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 SOURCES = sorted((ROOT / 'mmlocal').rglob('*.py'))

@@ -93,7 +93,8 @@ def weights(auxiliaries):
 
 
 @pytest.mark.parametrize(
-    ('path', 'count', 'whole'), [('hpff/resnet32_hpff_k16', 13, 14), ('hpff/resnet110_hpff_k55', 52, 53)]
+    ('path', 'count', 'whole'),
+    [('hpff/resnet32_hpff-infopro_k16', 13, 14), ('hpff/resnet110_hpff-infopro_k55', 52, 53)],
 )
 def test_hpff(path, count, whole):
     auxiliaries = built(path).local_auxiliaries

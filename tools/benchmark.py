@@ -1,7 +1,8 @@
 """Peak memory and time of a training step, side by side, on generated images.
 
     python tools/benchmark.py configs/man/faster_rcnn_r50_man_coco.py --shape 3 512 512
-    python tools/benchmark.py configs/e2e/resnet32_cifar10.py configs/hpff/resnet32_hpff_k16_cifar10.py --shape 3 32 32
+    python tools/benchmark.py configs/e2e/resnet32_cifar10.py \\
+        configs/hpff/resnet32_hpff-infopro_k16_cifar10.py --shape 3 32 32
 
 One local config is held against its own model trained end to end, end to end with the network's own checkpointing
 (`with_cp`; units recomputed where it has none); with --amp all of them with mixed precision as well. Several configs of
@@ -15,7 +16,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.cli import exit_with_message, load_config
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.config import find_backbone
 from mmlocal.errors import ConfigError
 from mmlocal.planning import Variant, checkpointed, end_to_end, machine, measure

@@ -1,79 +1,8 @@
-"""Evaluate a checkpoint by a config, local or not: `python tools/test.py CONFIG CHECKPOINT`."""
+"""Evaluate a checkpoint by a config, local or not: `python tools/test.py CONFIG CHECKPOINT`; as `mmlocal test`."""
 
-import argparse
-import os
-from pathlib import Path
+from mmlocal.commands import script
 
-from mmengine.evaluator import DumpResults
-from mmengine.registry import METRICS, RUNNERS
-from mmengine.runner import Runner
-
-from mmlocal.cli import add_config_arguments, exit_with_message, prepare, read_config
-from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
-from mmlocal.errors import ConfigError, Faults
-from mmlocal.validation.data import check_loops
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='file, or one of a host: mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
-    parser.add_argument('checkpoint', help='checkpoint, of a run or published')
-    parser.add_argument('--out', help='file for all predictions (.pkl)')
-    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--show-dir', help='folder for pictures, below the folder of this test')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
-    add_config_arguments(parser)
-    return parser.parse_args()
-
-
-def set_pictures(cfg, args):
-    hook = (cfg.get('default_hooks') or {}).get('visualization')
-    if hook is None:
-        raise ConfigError('--show and --show-dir: the config has no default_hooks.visualization')
-    hook.update(draw=True, show=args.show, wait_time=args.wait_time)
-    if args.show_dir:
-        hook.test_out_dir = args.show_dir
-
-
-def check_out(path):
-    """Before the test and not after it."""
-    if not path.endswith(('.pkl', '.pickle')):
-        raise ConfigError(f'--out {path!r} must end with .pkl or .pickle')
-    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(f'--out {path!r} cannot be written')
-
-
-def dump_results(path):
-    """The host's own form where it has one: mmdet's encodes masks. For a runner's scope, once it is built."""
-    with METRICS.switch_scope_and_registry(None) as registry:
-        return (registry.get('DumpDetResults') or DumpResults)(out_file_path=path)
-
-
-@exit_with_message
-@end_together
-def main():
-    args = parse_args()
-    faults = Faults()
-    cfg = read_config(args, faults)
-    cfg.load_from, cfg.resume = args.checkpoint, False
-    with faults.under():
-        if args.show or args.show_dir:
-            set_pictures(cfg, args)
-    with faults.under():
-        if args.out:
-            check_out(args.out)
-    with faults.under():
-        cfg = prepare(cfg, splits=['test'], checkpoint=('checkpoint', args.checkpoint))
-    faults.report()
-    compare_settings(cfg, ['test'])
-    join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    compare_data(runner, check_loops(runner, ['test']))
-    if args.out:
-        runner.test_evaluator.metrics.append(dump_results(args.out))
-    runner.test()
-
+main = script('test')
 
 if __name__ == '__main__':
     main()

@@ -45,7 +45,7 @@ class Case:
     """One row of the table.
 
     Args:
-        method: a preset of `configs/_base_/local`, or `E2E`.
+        method: a preset of `mmlocal/config/presets`, or `E2E`.
         blocks: K; 1 is end to end.
         recipe: `COMMON` trains as all others, `OWN` as the method was published.
     """

@@ -11,17 +11,12 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from mmlocal.errors import ConfigError, nearest
+from mmlocal.presets import PRESETS, method_names
 from mmlocal.registry import MODELS
 
 __all__ = ['leaf_text', 'make_local', 'method_names', 'stock_network']
 
-PRESETS = Path(__file__).parents[2] / 'configs' / '_base_' / 'local'
 _SLOTS = ('backbone', 'generator')
-
-
-def method_names() -> list[str]:
-    """The methods that have a preset in `configs/_base_/local`."""
-    return sorted(path.stem for path in PRESETS.glob('*.py'))
 
 
 def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
@@ -98,10 +93,14 @@ def _as_text(arch: Any) -> str:
 
 
 def leaf_text(path: str, cfg: Config, method: str) -> str:
-    """The config file that a user would write to keep what `make_local` made of the config at `path`."""
+    """The config file that a user would write to keep what `make_local` made of the config at `path`.
+
+    It may lie anywhere: its bases are named by their packages, or by absolute paths.
+    """
+    path = path if '::' in path else str(Path(path).absolute())
     slot = next(slot for slot in _SLOTS if slot in cfg.model)
     network = cfg.model[slot]
-    return f"""_base_ = [{path!r}, '../_base_/local/{method}.py']
+    return f"""_base_ = [{path!r}, 'mmlocal::_base_/local/{method}.py']
 model = dict(
     {slot}=dict(
         type='mmlocal.LocalBackbone',

@@ -1,4 +1,4 @@
-"""Hosts that refuse a version of mmcv on which they run."""
+"""Hosts that a config asks for: are they there, and those that refuse a version of mmcv on which they run."""
 
 from __future__ import annotations
 
@@ -12,25 +12,41 @@ from unittest import mock
 
 from mmlocal.errors import ConfigError
 from mmlocal.hosts.distributions import name_installed_distributions
+from mmlocal.hosts.operations import COMPILE, has_operations
 
-__all__ = ['import_host', 'import_hosts']
+__all__ = ['INSTALL', 'NEED_OPERATIONS', 'PURPOSES', 'import_host', 'import_hosts']
 
 # Below the newest mmcv that both accept. Both ask for it once, when they are imported.
 _ACCEPTED_MMCV = '2.0.1'
-_INSTALL = {
-    'mmagic': 'pip install --no-deps mmagic==1.2.0, then pip install -r requirements/mmagic.txt',
-    'mmyolo': 'pip install --no-deps mmyolo==0.6.0',
+INSTALL = {
+    'mmdet': "pip install 'mmlocal[det]'",
+    'mmseg': "pip install 'mmlocal[seg]'",
+    'mmpretrain': "pip install 'mmlocal[cls]'",
+    # It asks for much that restoration does not need, and that goes with no numpy of today.
+    'mmagic': "pip install 'mmlocal[sr]', then pip install --no-deps mmagic==1.2.0",
+    'mmyolo': "pip install 'mmlocal[yolo]'",
 }
+PURPOSES = {
+    'mmdet': 'detection',
+    'mmseg': 'segmentation',
+    'mmpretrain': 'classification',
+    'mmagic': 'super-resolution',
+    'mmyolo': 'YOLO',
+}
+NEED_OPERATIONS = ('mmagic', 'mmdet', 'mmyolo')
+_OWN_IMPORT = ('mmagic', 'mmyolo')
 
 
 def import_hosts(cfg: Mapping[str, Any]) -> None:
-    """Import those of mmagic and mmyolo that a config asks for, by its default scope or by a type's prefix.
+    """Look for the hosts that a config asks for, by its default scope or by a type's prefix; import mmagic and mmyolo.
 
     Raises:
         ConfigError: if one, or something that it imports, is not installed.
     """
-    for name in sorted(set(_scopes(dict(cfg.items()))) & set(_INSTALL)):
-        import_host(name)
+    for name in sorted(set(_scopes(dict(cfg.items()))) & set(INSTALL)):
+        _check_installed(name)
+        if name in _OWN_IMPORT:
+            import_host(name)
 
 
 def import_host(name: str) -> None:
@@ -50,20 +66,24 @@ def import_host(name: str) -> None:
     name_installed_distributions()
     if name in sys.modules:
         return
-    if importlib.util.find_spec(name) is None:
-        raise ConfigError(f'the config needs {name}, which is not installed: {_remedy(name)}')
+    _check_installed(name)
     try:
         with _accepted_versions():
             importlib.import_module(f'{name}.utils')
     except ModuleNotFoundError as error:
         sys.modules.pop(name, None)
         raise ConfigError(
-            f'the config needs {name}, which imports {error.name!r}, which is not installed: {_remedy(name)}'
+            f'the config needs {name}, which imports {error.name!r}, which is not installed: {INSTALL[name]}'
         ) from error
 
 
-def _remedy(name: str) -> str:
-    return _INSTALL.get(name, f'pip install {name}')
+def _check_installed(name: str) -> None:
+    if name in sys.modules:
+        return
+    if importlib.util.find_spec(name) is None:
+        raise ConfigError(f'the config needs {name}, which is not installed: {INSTALL[name]}')
+    if name in NEED_OPERATIONS and not has_operations():
+        raise ConfigError(f'the config needs {name}, which needs the operations of mmcv. They are missing: {COMPILE}')
 
 
 @contextmanager

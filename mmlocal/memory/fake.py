@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily as real_tensors
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
+from mmlocal.hosts.operations import has_operations
 from mmlocal.randomness import undisturbed
 
 __all__ = ['fake_step', 'make_fake']
@@ -112,7 +113,8 @@ def _drawn(leaf: Any) -> Any:
 @contextmanager
 def _mmcv_forms() -> Iterator[None]:
     """mmcv's compiled operations, which know no fake tensors, replaced while this is on."""
-    importlib.import_module('mmcv.ops')
+    if has_operations():
+        importlib.import_module('mmcv.ops')
     modules = [m for name, m in sys.modules.items() if name.startswith('mmcv.ops.') and hasattr(m, 'ext_module')]
     kept = [(module, module.ext_module) for module in modules]
     for module, compiled in kept:

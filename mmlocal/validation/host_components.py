@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import mmcv.ops
 from mmengine import registry as kinds
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.logging import MMLogger
@@ -20,6 +19,7 @@ from torch import nn
 
 from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
 from mmlocal.hosts import Host, host_named
+from mmlocal.hosts.operations import operations
 from mmlocal.validation.own_components import check_arguments, find_type, look_up
 from mmlocal.validation.signatures import signature_of
 
@@ -119,7 +119,7 @@ def _check_later(config: Mapping[str, Any], key: str) -> None:
     if key == 'init_cfg' and not _host().own_init_cfg:
         with _scoped(kinds.WEIGHT_INITIALIZERS, None) as scoped:
             find_type(config, scoped)
-    if key == 'nms' and config['type'] not in mmcv.ops.__all__ and similar(str(config['type']), mmcv.ops.__all__):
+    if key == 'nms' and config['type'] not in operations() and similar(str(config['type']), operations()):
         _check_part(config, key)
 
 
@@ -200,11 +200,11 @@ def _check_part(config: Mapping[str, Any], key: str) -> None:
         if has_type(config, other):
             check_host_component(config, other, alone=key in _BY_KEY)
             return
-    if config['type'] in mmcv.ops.__all__:
+    if config['type'] in operations():
         return
     faults = Faults()
-    if similar(str(config['type']), mmcv.ops.__all__):
-        hint = nearest(config['type'], mmcv.ops.__all__)
+    if similar(str(config['type']), operations()):
+        hint = nearest(config['type'], operations())
         raise ConfigError(f'type = {config["type"]!r} is no operation of mmcv.{hint}')
     meant = max((registry, *_OTHERS), key=lambda one: _closeness(str(config['type']), one))
     with faults.under(), _scoped(meant, config.get('_scope_')) as scoped:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
-from mmlocal.datasets import SEGMENT_CLASSES, SceneSpec, export_cityscapes, label_map, make_scenes
-from mmlocal.datasets.cityscapes import BACKGROUND, VOID
+from mini import SEGMENT_CLASSES, SceneSpec, export_cityscapes, label_map, make_scenes
+from mini.cityscapes import BACKGROUND, VOID
 
 COUNT = 4
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmlocal.datasets import CLASSES, export_coco, make_scenes, mask_to_polygons, split_digits
+from mini import CLASSES, export_coco, make_scenes, mask_to_polygons, split_digits
 
 COUNTS = {'train': 24, 'val': 12}
 TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'make_mini_coco.py'

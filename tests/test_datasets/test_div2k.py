@@ -6,8 +6,8 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from skimage.transform import resize
 
-from mmlocal.datasets import export_div2k, shipped_photos
-from mmlocal.datasets.div2k import SCALES
+from mini import export_div2k, shipped_photos
+from mini.div2k import SCALES
 from mmlocal.hosts import import_host
 
 

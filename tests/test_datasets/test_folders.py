@@ -6,8 +6,8 @@ import pytest
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmlocal.datasets import CLASSES, ONE_DIGIT, SceneSpec, export_folders, make_scenes
-from mmlocal.datasets.folders import SIDE
+from mini import CLASSES, ONE_DIGIT, SceneSpec, export_folders, make_scenes
+from mini.folders import SIDE
 
 COUNT = 20
 

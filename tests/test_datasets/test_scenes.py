@@ -1,11 +1,12 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mmlocal.datasets import CLASSES, SceneSpec, make_scenes, photos, read_photo, shipped_photos, split_digits
+from mini import CLASSES, SceneSpec, make_scenes, photos, read_photo, shipped_photos, split_digits
 
 SPLITS = ('train', 'val')
 
@@ -166,12 +167,13 @@ def test_missing_package_is_named(monkeypatch):
 
 def test_nothing_is_downloaded():
     """Nobody looks up a host or connects, and scikit-image's downloader is not even imported."""
+    folder = Path(photos.__file__).parents[1]
     code = (
         'import os, sys\n'
         'network = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}\n'
         'sys.addaudithook(lambda event, _: event in network and os._exit(1))\n'
-        'from mmlocal.datasets import make_scenes\n'
+        'from mini import make_scenes\n'
         'list(make_scenes("train", 2, 0))\n'
         'sys.exit(bool({"pooch", "skimage.data._fetchers"} & set(sys.modules)))'
     )
-    assert subprocess.run([sys.executable, '-c', code], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, '-c', code], cwd=folder, timeout=60).returncode == 0

@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
-from mmlocal.datasets import CLASSES, SceneSpec, export_voc, make_scenes
+from mini import CLASSES, SceneSpec, export_voc, make_scenes
 
 COUNT = 6
 

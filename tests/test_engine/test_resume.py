@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mini import SceneSpec, export_coco, make_scenes
 from mmlocal.config import localize
-from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 
 EPOCHS, BATCHES = 3, 3

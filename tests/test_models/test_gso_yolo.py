@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import Runner
 
+from mini import SceneSpec, export_coco, make_scenes
 from mmlocal.blocks import LocalBackbone
 from mmlocal.config import localize
-from mmlocal.datasets import SceneSpec, export_coco, make_scenes
 from mmlocal.errors import ConfigError
 from mmlocal.hosts import import_host
 from mmlocal.models.gso_yolo import GlobalOptimizationModule, SteadyCaptureModule, gso_yolo_csp_darknet
@@ -64,7 +64,7 @@ def test_the_last_stage_is_conv_c2f_gom_sppf_scm(backbone, arguments, names):
 
 def test_the_neck_reads_what_the_last_module_puts_out(detector):
     """Not SPPF's input, which is where the layer before the inserted one has its old index."""
-    _, model, _, _ = detector('gso_yolo_n_mini-coco.py')
+    _, model, _, _ = detector('gso-yolo_n_mini-coco.py')
     stage, seen = model.eval().backbone.stage4, {}
     handles = [
         module.register_forward_hook(lambda _, args, output, name=name: seen.__setitem__(name, (args[0], output)))
@@ -83,7 +83,7 @@ def test_the_neck_reads_what_the_last_module_puts_out(detector):
 
 @pytest.mark.parametrize('blocked', ['gom', '2', 'scm'])
 def test_the_whole_head_hears_every_layer_of_the_stage(detector, blocked):
-    _, model, _, _ = detector('gso_yolo_n_mini-coco.py')
+    _, model, _, _ = detector('gso-yolo_n_mini-coco.py')
     image = torch.rand(1, 3, 64, 64)
     outputs = [out for level in model.eval()(image, mode='tensor') for out in level]
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_wrong_arguments_are_told_with_their_place(backbone, config, arguments, 
     with pytest.raises(ConfigError) as caught:
         backbone(**arguments)
     assert str(caught.value) == message
-    cfg = config('gso_yolo/gso_yolo_n_man_mini-coco.py')
+    cfg = config('gso_yolo/gso-yolo_n_man_mini-coco.py')
     cfg.model.backbone.update(widen_factor=0.125, **arguments)
     with pytest.raises(ConfigError) as caught:
         validate(cfg, splits=())
@@ -150,7 +150,7 @@ def test_wrong_arguments_are_told_with_their_place(backbone, config, arguments, 
 
 
 def test_what_the_stock_network_refuses_is_told_by_it(config):
-    cfg = config('gso_yolo/gso_yolo_n_man_mini-coco.py')
+    cfg = config('gso_yolo/gso-yolo_n_man_mini-coco.py')
     cfg.model.backbone.widen_facto = 0.5
     with pytest.raises(ConfigError, match=r"^model\.backbone cannot be built: TypeError: .*argument 'widen_facto'$"):
         validate(cfg, splits=())
@@ -176,7 +176,7 @@ def test_mmyolo_is_asked_for_when_it_is_built(monkeypatch):
 
 
 def test_blocks_of_its_stages_learn_locally(detector):
-    _, model, _, _ = detector('gso_yolo_n_man_mini-coco.py')
+    _, model, _, _ = detector('gso-yolo_n_man_mini-coco.py')
     local = model.backbone
     assert isinstance(local, LocalBackbone)
     assert [block[-1].name for block in local.local_division.blocks] == [
@@ -199,7 +199,7 @@ def test_blocks_of_its_stages_learn_locally(detector):
 def test_its_blocks_can_be_held_against_checkpointing(config):
     """A network that a function builds has no bases to ask."""
     import_host('mmyolo')
-    way = checkpointed(localize(config('gso_yolo/gso_yolo_n_man_mini-coco.py')))
+    way = checkpointed(localize(config('gso_yolo/gso-yolo_n_man_mini-coco.py')))
     assert way.name == 'end-to-end, units recomputed'
     assert way.cfg.model.backbone.recompute
 
@@ -209,7 +209,7 @@ def test_its_blocks_can_be_held_against_checkpointing(config):
 def test_a_cut_around_the_modules(detector, make_loop, cut):
     """Copies of GOM, of SPPF, and of SCM with a twin of its own, as MAN's bridges."""
     option = {'model.backbone.partition': ['stage2.1', cut], 'model.backbone.scm': dict(mode='weights')}
-    _, model, optim, make_batch = detector('gso_yolo_n_man_mini-coco.py', **option)
+    _, model, optim, make_batch = detector('gso-yolo_n_man_mini-coco.py', **option)
     loop = make_loop(model, optim)
     logs = loop.step(**make_batch(128))
     assert all(torch.isfinite(torch.as_tensor(value)).all() for value in logs.values())
@@ -219,7 +219,7 @@ def test_a_cut_around_the_modules(detector, make_loop, cut):
 
 @pytest.mark.parametrize('name', ['soda', 'mocs', 'cis'])
 def test_classes_that_the_files_spell_otherwise_are_refused(config, tmp_path, name):
-    cfg = config(f'gso_yolo/gso_yolo_n_{name}.py')
+    cfg = config(f'gso_yolo/gso-yolo_n_{name}.py')
     import_host('mmyolo')
     dataset = cfg.train_dataloader.dataset
     classes = dataset.metainfo.classes
@@ -285,9 +285,9 @@ def train(config, data_root, tmp_path):
     ('name', 'stop'),
     [
         # mmengine resumes between epochs; local learning anywhere.
-        ('gso_yolo_n_mini-coco.py', 'epoch_1'),
-        ('gso_yolo_n_weights_mini-coco.py', 'epoch_1'),
-        ('gso_yolo_n_man_mini-coco.py', 'iter_3'),
+        ('gso-yolo_n_mini-coco.py', 'epoch_1'),
+        ('gso-yolo_n_weights_mini-coco.py', 'epoch_1'),
+        ('gso-yolo_n_man_mini-coco.py', 'iter_3'),
     ],
 )
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(train, tmp_path, name, stop):

@@ -14,7 +14,10 @@ from mmlocal.planning import TrainingStep, estimate
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SIDES = dict(coco=128, voc=128, cityscapes=96, div2k=48, digits=32)
 MINI = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('*/*_mini-*.py'))
-FULL = {'man/resnet50_man_imagenet.py': ((3, 224, 224), 4), 'man/faster_rcnn_r50_man_coco.py': ((3, 256, 256), 2)}
+FULL = {
+    'man/resnet50_man-plus-plus_imagenet.py': ((3, 224, 224), 4),
+    'man/faster_rcnn_r50_man_coco.py': ((3, 256, 256), 2),
+}
 
 
 def load(config, path):
@@ -48,7 +51,9 @@ def test_a_size_that_no_machine_here_holds_takes_no_memory(config):
     assert step.static_bytes() > 2 * 4 * 60e6  # weights and momentum
 
 
-@pytest.mark.parametrize('path', ['man/retinanet_r50_man_coco.py', 'man/upernet_swin_tiny_man_cityscapes.py'])
+@pytest.mark.parametrize(
+    'path', ['man/retinanet_r50_man-plus-plus_coco.py', 'man/upernet_swin-tiny_man-plus-plus_cityscapes.py']
+)
 def test_features_kept_for_the_neck_are_half_under_autocast(config, path):
     cfg, kept = load(config, path), []
     with fake_step() as fake:

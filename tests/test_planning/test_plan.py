@@ -46,7 +46,7 @@ def test_balanced_cuts_are_better_than_even_ones_and_the_same_each_time(cfg):
 def test_units_that_cannot_end_a_block_are_passed_over(config):
     """Behind some units of Swin no copy of the next one can stand."""
     name_installed_distributions()
-    cfg = localize(config('man/upernet_swin_tiny_man_cityscapes.py'))
+    cfg = localize(config('man/upernet_swin-tiny_man-plus-plus_cityscapes.py'))
     cfg.model.backbone.partition = ConfigDict(type='Balanced', num_blocks=4, shape=(3, 128, 128), batch=2)
     found = plan(cfg)
     assert len(found.model.backbone.partition) == 3
@@ -86,7 +86,7 @@ def test_below_the_floor_the_floor_is_told(cfg):
 
 def test_auxiliaries_that_have_no_chunks_are_planned_without(config):
     """Patches are parts already."""
-    cfg = localize(config('hpff/resnet32_hpff_k16_cifar10.py'))
+    cfg = localize(config('hpff/resnet32_hpff-infopro_k16_cifar10.py'))
     with pytest.raises(ConfigError, match=r'The smallest is about .* blocks, as configured: '):
         planned(cfg, type='Budget', peak='1MiB')
 
@@ -161,9 +161,9 @@ def test_wrong_arguments_of_a_planned_partition(cfg):
 @pytest.mark.parametrize(
     ('path', 'images'),
     [
-        ('man/resnet50_man_imagenet.py', ((3, 224, 224), 32)),
+        ('man/resnet50_man-plus-plus_imagenet.py', ((3, 224, 224), 32)),
         ('man/faster_rcnn_r50_man_coco.py', ((3, 800, 1344), 2)),
-        ('man/deeplabv3_r50_man_cityscapes.py', ((3, 512, 1024), 2)),
+        ('man/deeplabv3_r50_man-plus-plus_cityscapes.py', ((3, 512, 1024), 2)),
         ('man/edsr_x2_man_div2k.py', ((3, 48, 48), 16)),
     ],
 )
@@ -175,11 +175,11 @@ def test_images_of_a_config(config, path, images):
 @pytest.mark.parametrize('given', [dict(shape=(3, 'a', 9)), dict(shape=(3, 9)), dict(shape=(3, 9, 9), batch=0)])
 def test_images_that_are_none(config, given):
     with pytest.raises(ConfigError, match='channels, height, width, and images, whole and positive'):
-        image_batch(config('man/resnet50_man_imagenet.py'), given)
+        image_batch(config('man/resnet50_man-plus-plus_imagenet.py'), given)
 
 
 def test_images_that_no_transform_tells(config):
-    cfg = config('man/resnet50_man_imagenet.py')
+    cfg = config('man/resnet50_man-plus-plus_imagenet.py')
     cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile')]
     with pytest.raises(ConfigError, match='no transform of train_dataloader tells the size'):
         image_batch(cfg, {})

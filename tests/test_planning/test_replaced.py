@@ -30,7 +30,7 @@ def test_one_is_made_local(config):
 
 def test_fewer_weights_state_and_kept_tensors(config):
     ways = {}
-    for name in ('e2e/vit_small_imagenet.py', 'replacement/vit_small_replacement_imagenet.py'):
+    for name in ('e2e/vit-small_imagenet.py', 'replacement/vit-small_replacement_imagenet.py'):
         for turns in (1, 4) if 'replacement' in name else (None,):
             cfg = config(name)
             if turns:

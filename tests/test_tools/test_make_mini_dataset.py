@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmlocal.datasets import export_coco
+from mini import export_coco
 
 
 def all_bytes(root):

@@ -32,8 +32,8 @@ def test_report_estimates_what_no_machine_holds(call, tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--shape', 3, 0, 32), '--shape, --batch and --rounds must be positive'),
-        (('--out', 'picture.txt'), "--out 'picture.txt' must end with .png, .pdf or .svg"),
+        (('--shape', 3, 0, 32), 'argument --shape: must be a whole number above 0, got 0'),
+        (('--out', 'picture.txt'), "argument --out: 'picture.txt' must end with .png, .pdf or .svg"),
         (('--shape', 1, 32, 32), 'has 1 channels: the generated images have 3'),
     ],
 )

@@ -17,7 +17,8 @@ import torch
 from matplotlib import pyplot as plt
 from unit_features import load, out_folder, pooled
 
-from mmlocal.cli import add_config_arguments, exit_with_message, read_config
+from mmlocal.cli import exit_with_message, read_config
+from mmlocal.commands.arguments import add_config_arguments
 
 
 def parse_args():

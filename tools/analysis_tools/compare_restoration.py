@@ -21,7 +21,8 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.cli import add_config_arguments, exit_with_message, prepare, read_config
+from mmlocal.cli import exit_with_message, prepare, read_config
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.errors import ConfigError
 
 ZOOM = 48

@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from unit_features import load, network_and_units, out_folder, pooled
 
-from mmlocal.cli import add_config_arguments, exit_with_message, read_config
+from mmlocal.cli import exit_with_message, read_config
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.errors import ConfigError
 
 

@@ -34,7 +34,7 @@ RECIPE = (
     'ResNet-20 with a stem of stride 2 (configs/e2e/resnet20_fashion-mnist.py), for all methods alike: 55,000 images '
     'train, 5,000 of the training files validate, the 10,000 test images are seen once, by the best epoch. Crop and '
     'flip; batches of 128; SGD with Nesterov momentum 0.9, rate 0.1, weight decay 5e-4; a warm-up of one epoch, then '
-    'half a cosine, twelve epochs in all. Presets as they stand in configs/_base_/local, none tuned for this set.'
+    'half a cosine, twelve epochs in all. Presets as they stand in mmlocal/config/presets, none tuned for this set.'
 )
 OWN = (
     'Own recipes: infopro with the weights of its released command for this K (K = 10: those of K = 8); predsim with '

@@ -1,6 +1,6 @@
 """What chunks of the auxiliaries do to the gradients under batch norm, which normalises each chunk by itself.
 
-    python tools/benchmarks/chunks.py configs/man/resnet32_man_k16_cifar10.py --shape 3 32 32 --batch 128
+    python tools/benchmarks/chunks.py configs/man/resnet32_man-plus-plus_k16_cifar10.py --shape 3 32 32 --batch 128
 
 Of a step on the same images and weights: cosine and relative distance between the gradients with and without chunks,
 the median over the blocks; and between those of two batches of images, for scale.
@@ -14,7 +14,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmlocal.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.cli import exit_with_message, load_config
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.config import find_backbone
 from mmlocal.engine.summary import find_division
 from mmlocal.errors import ConfigError

@@ -1,7 +1,7 @@
 """What overlapping buys: a step in several processes over a slow network, by our wrapper and by stock DDP.
 
     make bench-distributed
-    python tools/benchmarks/distributed.py configs/man/vit_small_man_imagenet.py --batch 2 --shape 3 224 224
+    python tools/benchmarks/distributed.py configs/man/vit-small_man-plus-plus_imagenet.py --batch 2 --shape 3 224 224
 
 The network is slowed in the communication hook of both: one wire, on which all gradients of a step take as long as
 the step's own work. Every process has one thread. Writes docs/results/distributed.md.
@@ -22,7 +22,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
 
-from mmlocal.cli import add_config_arguments, exit_with_message, load_config
+from mmlocal.cli import exit_with_message, load_config
+from mmlocal.commands.arguments import add_config_arguments
 from mmlocal.engine import LocalDataParallel
 from mmlocal.engine.distributed.reducer import all_reduce
 from mmlocal.planning import TrainingStep
@@ -57,7 +58,9 @@ class Wire:
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', nargs='?', default=str(ROOT / 'configs' / 'man' / 'vit_small_man_imagenet.py'))
+    parser.add_argument(
+        'config', nargs='?', default=str(ROOT / 'configs' / 'man' / 'vit-small_man-plus-plus_imagenet.py')
+    )
     parser.add_argument('--shape', type=int, nargs=3, default=(3, 224, 224), metavar=('C', 'H', 'W'))
     parser.add_argument('--batch', type=int, default=2, help='images of each process')
     parser.add_argument('--processes', type=int, default=2)

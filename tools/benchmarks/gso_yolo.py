@@ -28,7 +28,7 @@ from mmlocal.registry import MODELS
 OUT = ROOT / 'docs/results/gso_yolo.md'
 WORK = Path('work_dirs/gso_yolo')
 SIDE = 640
-PLAIN, GSO = 'configs/e2e/yolov8_n_mini-coco.py', 'configs/gso_yolo/gso_yolo_n_mini-coco.py'
+PLAIN, GSO = 'configs/e2e/yolov8_n_mini-coco.py', 'configs/gso_yolo/gso-yolo_n_mini-coco.py'
 MODULES = 'model.backbone.type=mmlocal.GSOYOLOCSPDarknet'
 VARIANTS = {
     'plain': (PLAIN,),
@@ -60,7 +60,7 @@ def build(path):
 
 
 def pair(size):
-    return build(f'configs/e2e/yolov8_{size}_coco.py'), build(f'configs/gso_yolo/gso_yolo_{size}_coco.py')
+    return build(f'configs/e2e/yolov8_{size}_coco.py'), build(f'configs/gso_yolo/gso-yolo_{size}_coco.py')
 
 
 def complexity(model):

@@ -50,10 +50,11 @@ class Row:
 
 IMAGENET, COCO = (3, 224, 224), (3, 512, 512)
 ROWS = [
-    Row('ResNet-50, DGL', 'configs/man/resnet50_man_imagenet.py', DGL, 7, IMAGENET, 16, (0.36, 0.75, 1.10)),
-    Row('ResNet-50, MAN++, chunks', 'configs/man/resnet50_man_imagenet.py', CHUNKS, 4, IMAGENET, 16, (0.42, 0.86, 1.3)),
-    Row('ResNet-101, DGL', 'configs/man/resnet101_man_imagenet.py', DGL, 6, IMAGENET, 8, (0.29, 0.66, 1.05)),
-    Row('ResNet-101, MAN, chunks', 'configs/man/resnet101_man_imagenet.py',
+    Row('ResNet-50, DGL', 'configs/man/resnet50_man-plus-plus_imagenet.py', DGL, 7, IMAGENET, 16, (0.36, 0.75, 1.10)),
+    Row('ResNet-50, MAN++, chunks', 'configs/man/resnet50_man-plus-plus_imagenet.py',
+        CHUNKS, 4, IMAGENET, 16, (0.42, 0.86, 1.3)),
+    Row('ResNet-101, DGL', 'configs/man/resnet101_man-plus-plus_imagenet.py', DGL, 6, IMAGENET, 8, (0.29, 0.66, 1.05)),
+    Row('ResNet-101, MAN, chunks', 'configs/man/resnet101_man-plus-plus_imagenet.py',
         {**CHUNKS, AUXILIARY + 'bridge.scaling': False}, 6, IMAGENET, 8, (0.29, 0.66, 1.40)),
     Row('Faster R-CNN R50-FPN, MAN++, nothing frozen, heads at stride 16, chunks, bridges again',
         'configs/man/faster_rcnn_r50_man_coco.py', {**TRAINS, **MAN_PLUS_PLUS, **COARSE, **BRIDGE_AGAIN}, 5, COCO, 2,

@@ -69,7 +69,7 @@ def parse_args():
         '--methods',
         nargs='+',
         default=[m for m in method_names() if m != 'hilo'],
-        help='presets of configs/_base_/local',
+        help='presets of mmlocal/config/presets',
     )
     parser.add_argument('--blocks', nargs='+', type=int, default=[8, 16], help='K, with published cuts')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
@@ -150,7 +150,7 @@ def about(args):
         f'{torch.__version__}. ResNet-32 on the mini digits at {args.size}x{args.size}, {args.epochs} epochs of AdamW, '
         f'rate {args.lr:g}, for all; seeds {", ".join(map(str, args.seeds))}: mean and standard deviation of the last '
         'validation, nothing selected. K as the papers count, with their cuts. Every preset as it stands in '
-        '`configs/_base_/local`, none tuned for this set. Peak: live bytes above the weights in one iteration; times '
+        '`mmlocal/config/presets`, none tuned for this set. Peak: live bytes above the weights in one iteration; times '
         f'with {args.jobs} runs at a time, one thread each. A small set, a short training: it compares what the '
         'methods compute and cost here, not what they reach on CIFAR.'
     )

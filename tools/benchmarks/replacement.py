@@ -53,7 +53,7 @@ class Network:
 
 NETWORKS = (
     Network('ResNet-110', 'resnet110_cifar10', 'resnet110_replacement_cifar10', (3, 32, 32), 64),
-    Network('ViT-S', 'vit_small_imagenet', 'vit_small_replacement_imagenet', (3, 224, 224), 8),
+    Network('ViT-S', 'vit-small_imagenet', 'vit-small_replacement_imagenet', (3, 224, 224), 8),
 )
 # Arguments beside those of the config, which has one of four units replaced, with two scalars each.
 WAYS = {

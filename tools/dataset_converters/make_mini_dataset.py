@@ -1,6 +1,6 @@
 """Make small datasets in the layouts of COCO, VOC, Cityscapes, DIV2K and ImageNet, in seconds and without a download.
 
-Handwritten digits on photographs, both from installed packages; see `mmlocal.datasets`.
+Handwritten digits on photographs, both from installed packages; see the package `mini` next to this file.
 
     python tools/dataset_converters/make_mini_dataset.py coco voc
     python tools/dataset_converters/make_mini_dataset.py all
@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import PIL
 
-from mmlocal.datasets import (
+from mini import (
     ONE_DIGIT,
     SPLITS,
     Scene,
@@ -38,7 +38,7 @@ from mmlocal.datasets import (
     export_voc,
     make_scenes,
 )
-from mmlocal.datasets.coco import VERSION
+from mini.coco import VERSION
 
 STAMP = 'mini.json'
 
@@ -48,7 +48,7 @@ class Layout:
     """How a dataset is written: `export(root, split, scenes)` gives the number of what it wrote.
 
     Args:
-        export: one of `mmlocal.datasets`; without scenes for photographs as they are.
+        export: one of `mini`; without scenes for photographs as they are.
         what: what is counted.
         spec: the scenes, whose size `--size` sets; none for photographs as they are.
         train, val: images, if not asked for.

@@ -38,7 +38,7 @@ def current_ranks() -> Ranks | None:
     return _current
 
 
-def end_together(main: Callable[[], None]) -> Callable[[], None]:
+def end_together(main: Callable[..., None]) -> Callable[..., None]:
     """Let `main` of a tool end in every process of its run when it fails in one of them.
 
     Whoever fails tells the others its faults, wherever they are: reading their config, building, or waiting for
@@ -47,15 +47,15 @@ def end_together(main: Callable[[], None]) -> Callable[[], None]:
     """
 
     @functools.wraps(main)
-    def guarded() -> None:
+    def guarded(*args: Any) -> None:
         global _current
         _current = ranks = _meet(_launcher(sys.argv[1:]))
         if ranks is None:
-            main()
+            main(*args)
             return
         ranks.watch()
         try:
-            main()
+            main(*args)
         except BaseException as error:
             if isinstance(error, SystemExit) and not error.code:
                 raise

@@ -1,2 +1,0 @@
-_base_ = './retinanet_r50_man_coco.py'
-model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint='torchvision://resnet101')))
