@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine test check format data release clean
+.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine bench-configs test check format data release clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +41,9 @@ bench-soak: env data  ## kill and resume runs of twelve configurations, compare 
 bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checkout of mmengine; docs/results/mmengine_tests.md
 	$(RUN) -m pip install --quiet parameterized
 	$(RUN) tools/benchmarks/mmengine_tests.py $(SOURCE) $(ARGS)
+
+bench-configs: env  ## train each config for a step that the tests leave out (6 minutes)
+	$(RUN) -m pytest -n 2 --dist loadgroup -q -m slow tests/test_configs.py $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)

@@ -80,8 +80,9 @@ def runs(tmp_path_factory, request):
         with DefaultScope.overwrite_default_scope(host):
             torch.manual_seed(0)
             model = MODELS.build(whole.model)
-        names = ('one', 'two', 'three')
-        meta = dict(cfg=whole.pretty_text, dataset_meta=dict(classes=names, palette=[(i, i, i) for i in range(3)]))
+        names = tuple(map(str, range(1000)))
+        of_data = dict(classes=names, palette=[(i % 256, 0, 0) for i in range(1000)])
+        meta = dict(cfg=whole.pretty_text, dataset_meta=of_data)
         torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
         published = publish(str(folder / 'epoch_1.pth'), folder / 'published.pth')
         return folder, {'config': None, 'checkpoint': str(folder / 'epoch_1.pth'), 'published': str(published)}
