@@ -9,6 +9,7 @@ from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
+from mmlocal.blocks.watched import Output
 
 __all__ = [
     'AUXILIARIES',
@@ -21,6 +22,7 @@ __all__ = [
     'Later',
     'LocalBackbone',
     'LocalStep',
+    'Output',
     'Place',
     'Probe',
     'Shape',

@@ -73,6 +73,10 @@ class Host:
         """`count` random images of `size` (height, width), as the host's data loader has them."""
         raise NotImplementedError
 
+    def fit_batch(self, batch: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        """A generated batch with those annotations alone that a model's own data would have."""
+        return batch
+
 
 HOSTS: dict[str, Host] = {}
 

@@ -30,9 +30,10 @@ _FCOS = dict(
     norm_on_bbox=True,
     centerness_on_reg=True,
     conv_bias=True,
-    loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-    loss_bbox=dict(type='GIoULoss', loss_weight=1.0),
-    loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+    bbox_coder=dict(type='mmdet.DistancePointBBoxCoder'),
+    loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
+    loss_bbox=dict(type='mmdet.GIoULoss', loss_weight=1.0),
+    loss_centerness=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
 )
 _GROUPS, _FCOS_WIDTH = 32, 256
 _TWO_STAGE = (('rpn_head', 'loss_and_predict'), ('roi_head', 'loss'))
@@ -94,6 +95,20 @@ class MMDet(Host):
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Boxes and masks, as mmdet's own tests have them."""
         return _detection(size, count, fits)
+
+    def fit_batch(self, batch: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        """Masks where a part of the model speaks of them; proposals where nothing makes any."""
+        parts = {name: part for name, part in model.items() if name != 'data_preprocessor'}
+        if 'roi_head' in model and 'rpn_head' not in model:
+            for sample in batch['data_samples']:
+                sample.proposals = type(sample.gt_instances)(bboxes=sample.gt_instances.bboxes.clone())
+        return batch if _speaks_of_masks(parts) else _without_masks(batch)
+
+
+def _speaks_of_masks(config: Any) -> bool:
+    if isinstance(config, Mapping):
+        return any('mask' in name or _speaks_of_masks(value) for name, value in config.items())
+    return isinstance(config, (list, tuple)) and any(map(_speaks_of_masks, config))
 
 
 def _only_proposes(model: Mapping[str, Any]) -> bool:

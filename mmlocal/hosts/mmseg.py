@@ -69,8 +69,10 @@ class MMSeg(Host):
 
 
 def _fcn_for(decode: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ('num_classes', 'out_channels', 'threshold', 'norm_cfg', 'align_corners', 'ignore_index')
+    kept = ('num_classes', 'threshold', 'norm_cfg', 'align_corners', 'ignore_index')
     own = {name: copy.deepcopy(decode[name]) for name in kept if name in decode}
+    if decode.get('out_channels') == 1:  # two classes by one number; any other is a width
+        own['out_channels'] = 1
     channels = decode.get('channels')
     width = min(_WIDTH, channels) if isinstance(channels, int) else _WIDTH
     return dict(type='mmseg.FCNHead', channels=width, num_convs=1, concat_input=False, dropout_ratio=0.1, **own)

@@ -24,8 +24,8 @@ _COUNTS = ('num_ins', 'num_levels')
 def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> dict[str, Any]:
     """A copy of a dense head's config that works on levels of these strides.
 
-    Each new level gets what the level of the nearest stride had (anchors, weights, channels). Ranges of sizes
-    (`regress_ranges` of FCOS) are left open at both ends.
+    Each new level gets what the level of the nearest stride had (anchors, weights), and the width of the narrowest.
+    Ranges of sizes (`regress_ranges` of FCOS) are left open at both ends.
 
     Raises:
         ConfigError: if neither the head nor its anchor generator has strides.
@@ -59,8 +59,7 @@ def _placed(config: dict[str, Any], index: Sequence[int], count: int, strides: l
         elif name.endswith(_STRIDES) and isinstance(value, (list, tuple)):
             config[name] = list(strides)
         elif _has_entry_a_level(name, value, count):
-            entries = [value[i] for i in index]
-            config[name] = _open_ends(entries, value) if name.endswith('ranges') else entries
+            config[name] = _chosen(name, value, index)
     return config
 
 
@@ -70,11 +69,16 @@ def _has_entry_a_level(name: str, value: Any, count: int) -> bool:
     return name.endswith(_OF_LEVELS) or all(isinstance(one, (list, tuple)) for one in value)
 
 
-def _open_ends(kept: Sequence[Any], ranges: Sequence[Any]) -> tuple[Any, ...]:
-    found = [tuple(one) for one in kept]
-    found[0] = (ranges[0][0], found[0][1])
-    found[-1] = (found[-1][0], ranges[-1][1])
-    return tuple(found)
+def _chosen(name: str, before: Sequence[Any], index: Sequence[int]) -> Sequence[Any]:
+    """The entries of the new levels."""
+    if name.endswith('channels'):
+        return [min(before)] * len(index)
+    found = [before[i] for i in index]
+    if not name.endswith('ranges'):
+        return found
+    found[0] = (before[0][0], found[0][1])
+    found[-1] = (found[-1][0], before[-1][1])
+    return tuple(map(tuple, found))
 
 
 def set_width(config: dict[str, Any], num_levels: int, given: int | None) -> int:
