@@ -50,7 +50,7 @@ class Reader(BaseModule):
             return feature.transpose(1, 2).unflatten(2, tuple(further[0]))
         if self.laid_out:
             given = (image.shape[-2], image.shape[-1]) if isinstance(image, Tensor) else None
-            own, size = grid(feature.shape[1], given)
+            own, size = grid(feature.shape[1], given, int(self.layout == 'class token first'))
             tokens: Tensor = self.norm(feature[:, -own:])
             return tokens.transpose(1, 2).unflatten(2, size)
         read = feature[:, 0] if self.layout == 'class token first' else feature.mean(1)
@@ -58,25 +58,29 @@ class Reader(BaseModule):
         return normed[:, :, None, None]
 
 
-def grid(tokens: int, image: tuple[int, int] | None) -> tuple[int, tuple[int, int]]:
+def grid(tokens: int, image: tuple[int, int] | None, before: int = 0) -> tuple[int, tuple[int, int]]:
     """How many tokens are patches of the image, and in how many rows and columns they lie.
 
     Args:
         tokens: of a network, those before the patches included.
         image: height and width; none for a square one.
+        before: tokens before the patches, at least.
 
     Raises:
-        ConfigError: if square patches, at the borders cut or padded, do not give that number.
+        ConfigError: if square patches, at the borders padded, do not give that number.
 
     Example:
-        >>> grid(1 + 8 * 4, (128, 64))
+        >>> grid(1 + 8 * 4, (128, 64), before=1)
         (32, (8, 4))
     """
-    height, width = image or (math.isqrt(tokens),) * 2
-    patches = range(1, max(height, width) + 1)
-    # Those that divide the image first.
-    for side in sorted(patches, key=lambda side: bool(height % side or width % side)):
+    height, width = image or (math.isqrt(tokens - before),) * 2
+    found = []
+    for side in range(1, max(height, width) + 1):
         rows, columns = math.ceil(height / side), math.ceil(width / side)
-        if 0 <= tokens - rows * columns < _FURTHER:
-            return rows * columns, (rows, columns)
-    raise ConfigError(f'auxiliary: {tokens} tokens are no square patches of an image of {height}x{width}')
+        others = tokens - rows * columns
+        if before <= others <= _FURTHER:
+            found.append((others, bool(height % side or width % side), rows, columns))
+    if not found:
+        raise ConfigError(f'auxiliary: {tokens} tokens are no square patches of an image of {height}x{width}')
+    *_, rows, columns = min(found)
+    return rows * columns, (rows, columns)

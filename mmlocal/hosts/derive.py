@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 
 from mmlocal.errors import ConfigError
 from mmlocal.hosts.base import HOSTS, find_classes, host_of, is_classifier, merged, no_head
-from mmlocal.hosts.mmpretrain import _linear_for
+from mmlocal.hosts.mmpretrain import has_several_labels, linear_for
 
 __all__ = ['complete_head', 'complete_term', 'derive_head', 'derive_merge', 'for_task', 'merged']
 
@@ -47,11 +47,18 @@ def complete_head(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDic
         ConfigError: if it compares labels of images, and the host is no classifier.
     """
     name = str(given['type']).split('.')[-1]
-    if name in _OF_CLASSIFIERS and 'cls_head' not in given and not is_classifier(cfg):
-        raise ConfigError(f'type = {given["type"]!r} needs a classifier: the host has no head with num_classes')
+    if name in _OF_CLASSIFIERS and 'cls_head' not in given:
+        _refuse_without_labels(given['type'], cfg, single=name == 'ContrastHead')
     if name in ('ClsHead', 'DGLHead') and 'cls_head' not in given:
-        return merged(dict(cls_head=_linear_for(cfg)), given)
+        return merged(dict(cls_head=linear_for(cfg)), given)
     return ConfigDict(given)
+
+
+def _refuse_without_labels(kind: Any, cfg: Mapping[str, Any], single: bool) -> None:
+    if not is_classifier(cfg):
+        raise ConfigError(f'type = {kind!r} needs a classifier: the host has no head with num_classes')
+    if single and has_several_labels(cfg):
+        raise ConfigError(f'type = {kind!r} compares labels, and an image has several: {cfg["model"]["head"]["type"]}')
 
 
 def for_task(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict:
@@ -89,8 +96,7 @@ def complete_term(term: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict
     """
     name = str(term.get('type')).split('.')[-1]
     if name == 'Similarity' and 'num_classes' not in term:
-        if not is_classifier(cfg):
-            raise ConfigError(f'type = {term["type"]!r} needs a classifier: the host has no head with num_classes')
+        _refuse_without_labels(term['type'], cfg, single=True)
         return merged(dict(num_classes=find_classes([cfg['model']['head'], cfg['model'].get('backbone')])), term)
     if name == 'Reconstruction':
         preprocessor = cfg['model'].get('data_preprocessor') or cfg.get('data_preprocessor') or {}

@@ -11,7 +11,8 @@ from mmlocal.hosts.trial import in_host
 from mmlocal.registry import MODELS
 
 # The linear head of mmpretrain for each of its kinds of heads, by their base.
-_LINEAR = {'MultiLabelClsHead': 'MultiLabelLinearClsHead', 'ClsHead': 'LinearClsHead'}
+_SEVERAL = 'MultiLabelClsHead'
+_LINEAR = {_SEVERAL: 'MultiLabelLinearClsHead', 'ClsHead': 'LinearClsHead'}
 _EXAMPLE = "dict(type='mmlocal.ClsHead', cls_head=...)"
 
 
@@ -29,7 +30,7 @@ class MMPretrain(Host):
 
     def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """A linear head for its classes, which its head or its network holds."""
-        return dict(type='mmlocal.ClsHead', cls_head=_linear_for(cfg))
+        return dict(type='mmlocal.ClsHead', cls_head=linear_for(cfg))
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """Pooled features."""
@@ -44,8 +45,12 @@ class MMPretrain(Host):
         return _classification(size, count, fits)
 
 
-def _linear_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """A linear head of the kind of the host's: for one label an image, or for several."""
+def linear_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A linear head of the kind of the host's: for one label an image, or for several.
+
+    Raises:
+        ConfigError: if there are no classes, or the kind of its labels is not known.
+    """
     model = cfg['model']
     head, classes = model['head'], find_classes([model['head'], model.get('backbone')])
     if classes is None:
@@ -56,6 +61,11 @@ def _linear_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
         raise no_head(f'what labels {head.get("type")!r} takes is not known', _EXAMPLE)
     own = {name: copy.deepcopy(head[name]) for name in ('loss', 'topk', 'thr') if name in head}
     return dict(type=f'mmpretrain.{kind}', num_classes=classes, **own)
+
+
+def has_several_labels(cfg: Mapping[str, Any]) -> bool:
+    """Whether an image has any number of labels."""
+    return _SEVERAL in _bases(cfg, cfg['model']['head'])
 
 
 def _kind(cfg: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from mmengine.model import revert_sync_batchnorm
 
 from mmlocal.blocks import Batch
 from mmlocal.cli import find_config
+from mmlocal.config import localize, make_local
 from mmlocal.errors import ConfigError
 from mmlocal.hosts import HOSTS, host_of, import_hosts
 from mmlocal.hosts.derive import derive_head
@@ -175,6 +176,18 @@ def test_why_no_head_can_be_derived(name, why):
     assert sentence.startswith(' is missing, and none can be derived: ')
     assert why in sentence
     assert 'Give one: head=dict(type=' in sentence
+
+
+def test_a_term_that_compares_labels_needs_one_an_image():
+    cfg = make_local(loaded('mmpretrain::csra/resnet101-csra_1xb16_voc07-448px.py'), 'predsim', 2)
+    with pytest.raises(ConfigError, match='compares labels, and an image has several: CSRAClsHead'):
+        localize(cfg)
+
+
+def test_classes_that_the_network_holds_reach_the_head_of_a_local_config():
+    cfg = make_local(loaded('mmpretrain::vgg/vgg11_8xb32_in1k.py'), 'greedy', 2)
+    cfg.model.backbone.num_classes = 7
+    assert localize(cfg).model.backbone.auxiliary.head.cls_head.num_classes == 7
 
 
 def test_boxes_of_a_batch_image_by_image():

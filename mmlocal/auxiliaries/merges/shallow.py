@@ -51,10 +51,9 @@ class ShallowBank(BaseModule):
         found = [one for one in maps if one.name == unit] if unit else fine
         read = (found[0] if first else found[-1]) if found else None
         if read is None or not shapes[-1].is_map:
-            named = '' if unit is None else f'unit = {unit!r}: '
             raise ConfigError(
-                f'{named}the bank of this task reads an early map, and no map of stride {stride:g} or less is before '
-                f'{place.cut!r}, or what the bridge puts out is none'
+                f'unit = {unit!r}: the bank of this task reads an early map; no map of stride {stride:g} or less is '
+                f'before {place.cut!r}, or what the bridge puts out is none'
             )
         self.reads = (read.name,)
         self.reader = Reader(shapes[-1])
