@@ -26,8 +26,9 @@ Weight = float | Sequence[float] | Mapping[str, float]
 class Auxiliary(BaseModule):
     """Bridge, merge with the feature bank, head: `losses = head.loss(merge(bridge(feature), bank), …)`, and terms.
 
-    Heads read maps (N, C, H, W). Tokens with a map size are laid out as one; of tokens without, the class
-    token or their mean is read as a map of one pixel (`Reader`). Terms read what the bridge puts out.
+    Heads read maps (N, C, H, W). Tokens with a map size are laid out as one. Of tokens without, the class token or
+    their mean is read as a map of one pixel; a head of segmentation reads all of them, laid out as the patches of the
+    image are (`Reader`). Terms read what the bridge puts out.
 
     Args:
         place: the boundary; given by `LocalBackbone`.
@@ -81,10 +82,11 @@ class Auxiliary(BaseModule):
             with faults.under('merge'):
                 self.merge = MODELS.build(dict(merge), default_args=dict(place=place, shapes=self.bridge.shapes))
         if hasattr(self, 'bridge'):
-            self.reader = Reader(self.bridge.shape)
             if head is not None:
                 with faults.under('head'):
                     self.head = self._build_head(head)
+            laid_out = self.merge is None and getattr(getattr(self, 'head', None), 'lays_out', False)
+            self.reader = Reader(self.bridge.shape, laid_out)
             self._build_terms(terms or {}, place, faults)
         if not faults.found:
             faults.found += self._chunk_faults()
@@ -140,7 +142,8 @@ class Auxiliary(BaseModule):
         self.terms = ModuleDict(built)
 
     def _refuse_tokens(self, built: Any, is_map: bool, config: Mapping[str, Any]) -> None:
-        if getattr(built, 'needs_map', False) and not is_map:
+        laid_out = self.merge is None and getattr(built, 'lays_out', False)
+        if getattr(built, 'needs_map', False) and not is_map and not laid_out:
             raise ConfigError(
                 f'type = {config.get("type")!r} needs a map, and {self.name} (behind {self.place!r}) puts out tokens '
                 'without a map size'
@@ -201,7 +204,7 @@ class Auxiliary(BaseModule):
     def read(self, feature: Tensor, batch: Batch) -> tuple[Tensor, Any]:
         """What the terms read, and what the head reads."""
         if self.merge is None:
-            read = self.reader(*separate(self.bridge(feature, *batch.further), batch.further))
+            read = self.reader(*separate(self.bridge(feature, *batch.further), batch.further), batch.inputs)
             return read, read
         outputs = self.bridge.outputs(feature, *batch.further)
         return self.reader(*outputs[-1]), self.merge(outputs, batch.bank)

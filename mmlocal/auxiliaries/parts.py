@@ -55,9 +55,11 @@ class BridgedPart(WholePart):
     def losses(self) -> Iterator[dict[str, Any]]:
         """The head's, then those of each term."""
         auxiliary = self.auxiliary
-        yield auxiliary.head_losses(auxiliary.reader(self.leaf, self.further), self.batch)
+        yield auxiliary.head_losses(auxiliary.reader(self.leaf, self.further, self.batch.inputs), self.batch)
         for name in auxiliary.terms:
-            yield auxiliary.term_losses(auxiliary.reader(self.leaf, self.further), self.batch, [name])
+            yield auxiliary.term_losses(
+                auxiliary.reader(self.leaf, self.further, self.batch.inputs), self.batch, [name]
+            )
 
     def backward(self) -> None:
         """Carry the leaf's gradient through the bridge, which runs again if it has no graph."""

@@ -11,6 +11,7 @@ from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Done, LocalStep, current_step
 from mmlocal.blocks.trainer import Batch, Part, Span, Stream, Trainer
 from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
+from mmlocal.blocks.watched import Output
 
 __all__ = [
     'AUXILIARIES',
@@ -24,6 +25,7 @@ __all__ = [
     'LocalBackbone',
     'LocalStep',
     'Losses',
+    'Output',
     'Part',
     'Place',
     'Probe',

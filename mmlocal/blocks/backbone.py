@@ -20,6 +20,7 @@ from mmlocal.blocks.division import Division, choose_cuts
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.recompute import recompute_forward
 from mmlocal.blocks.units import find_units
+from mmlocal.blocks.watched import Output, watched
 from mmlocal.config import awaits_heads
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
@@ -128,9 +129,10 @@ class LocalBackbone:
             faults.found += division.flow_faults()
         division.probe_size = probe_size or _larger(given.get('img_size')) or 64
         division.channels = next((given[key] for key in _CHANNELS if key in given), 3)
-        division.probe = probe(this, division.units, division.image(division.probe_size))
+        with watched(this, division.units) as outputs:
+            division.probe = probe(this, division.units, division.image(division.probe_size))
         faults.found += division.crossing_faults()
-        division.auxiliaries = _build_auxiliaries(auxiliary, division, faults)
+        division.auxiliaries = _build_auxiliaries(auxiliary, division, outputs, faults)
         if reconcile and not all(getattr(one, 'whole', False) for one in division.auxiliaries):
             faults.found.append('reconcile needs an auxiliary with one loss: no patches, no streams')
         options: dict[str, Any] | None = None
@@ -241,7 +243,10 @@ def _change_units(division: Division, change: Callable[[nn.Module], None]) -> in
 
 
 def _build_auxiliaries(
-    configs: Mapping[str, Any] | Sequence[Mapping[str, Any]], division: Division, faults: Faults
+    configs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    division: Division,
+    outputs: Mapping[str, Output],
+    faults: Faults,
 ) -> ModuleList:
     trained = division.blocks[division.untrained : -1]
     several = not isinstance(configs, Mapping)
@@ -251,12 +256,12 @@ def _build_auxiliaries(
     built = _Auxiliaries()
     for i, config in enumerate(listed[: len(trained)]):
         with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
-            place = _place(division, i + division.untrained)
+            place = _place(division, i + division.untrained, outputs)
             built.append(MODELS.build(dict(config), default_args=dict(place=place)))
     return built
 
 
-def _place(division: Division, index: int) -> Place:
+def _place(division: Division, index: int, outputs: Mapping[str, Output]) -> Place:
     """What an auxiliary is told of the boundary that it is for."""
     network, shapes, blocks = division.network, division.probe.shapes, division.blocks
     later = [
@@ -268,7 +273,16 @@ def _place(division: Division, index: int) -> Place:
         Earlier(unit.name, shapes[unit.name], j) for j, block in enumerate(blocks[: index + 1]) for unit in block
     ]
     cut = blocks[index][-1].name
-    return Place(division.block_names[index], cut, shapes[cut], tuple(later), tuple(earlier), index, len(blocks) - 1)
+    return Place(
+        division.block_names[index],
+        cut,
+        shapes[cut],
+        tuple(later),
+        tuple(earlier),
+        index,
+        len(blocks) - 1,
+        outputs.get(cut),
+    )
 
 
 def _without_link(output: Any) -> Any:

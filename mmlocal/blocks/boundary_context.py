@@ -9,6 +9,7 @@ from torch import nn
 
 from mmlocal.blocks.probe import Shape
 from mmlocal.blocks.units import stage_of
+from mmlocal.blocks.watched import Output
 from mmlocal.errors import ConfigError
 
 __all__ = ['Earlier', 'Later', 'Place']
@@ -60,6 +61,7 @@ class Place:
         earlier: the units before it, in the order they run.
         index: of the block, from 0.
         total: boundaries of the network: blocks that an auxiliary may train.
+        output: what the block puts out for one empty image, without its numbers.
     """
 
     block: str
@@ -69,6 +71,7 @@ class Place:
     earlier: tuple[Earlier, ...] = ()
     index: int = 0
     total: int = 1
+    output: Output | None = None
 
     def between(self, ends: float | Sequence[float] | Mapping[str, float]) -> float:
         """A weight for this boundary: the number given, or between those of the first and the last boundary.

@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import InfiniteSampler
 
+from mmlocal.config.make_local import stock_network
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.hosts.derive import complete_head, complete_term, derive_head, derive_merge, for_task, merged
 from mmlocal.registry import MODELS
@@ -85,7 +86,7 @@ def localize(cfg: Config) -> Config:
     Added where the config is silent: the local head of every auxiliary, derived from the host's own;
     the block-wise optimizer wrapper in place of the stock one; the hooks that move the momentum copies
     and show the plan; what resuming to the bit needs, for a `ReplacementBackbone` too; checkpoints that
-    cannot be lost. Nothing is built, `cfg` itself is not changed, and a second call changes nothing.
+    cannot be lost. No network is built, `cfg` itself is not changed, and a second call changes nothing.
 
     Raises:
         ConfigError: if a head is missing and cannot be derived, or the optimizer wrapper has no
@@ -127,10 +128,17 @@ def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
     if auxiliary is None:
         raise ConfigError("auxiliary is missing: what trains the blocks, as dict(type='mmlocal.Auxiliary')")
     faults = Faults()
+    host = _with_stock_network(cfg)
     for one in auxiliaries_of(auxiliary):
         with faults.under('auxiliary'):
-            _fill(one, cfg)
+            _fill(one, host)
     faults.report()
+
+
+def _with_stock_network(cfg: Config) -> dict[str, Any]:
+    """The config as the host's own: classes, or a scale, may be the network's to say."""
+    place, backbone = find_backbone(cfg)  # type: ignore[misc]
+    return {**cfg, 'model': {**cfg.model, place.removeprefix('model.'): stock_network(backbone)}}
 
 
 def auxiliaries_of(config: Any) -> Iterator[Any]:
@@ -154,7 +162,7 @@ def _arguments(component: Mapping[str, Any]) -> Collection[str]:
     return inspect.signature(kind).parameters if callable(kind) else ()
 
 
-def _fill(auxiliary: Any, cfg: Config) -> None:
+def _fill(auxiliary: Any, cfg: Mapping[str, Any]) -> None:
     """Head, merge and terms, as far as they depend on the host."""
     faults = Faults()
     head = auxiliary.get('head') or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -11,7 +11,18 @@ from torch import Tensor
 
 from mmlocal.errors import ConfigError
 
-__all__ = ['HOSTS', 'Host', 'host_named', 'host_of', 'is_classifier', 'merged', 'register_host']
+__all__ = [
+    'HOSTS',
+    'Host',
+    'find_classes',
+    'find_part',
+    'host_named',
+    'host_of',
+    'is_classifier',
+    'merged',
+    'no_head',
+    'register_host',
+]
 
 Size = tuple[int, int]
 _Class = TypeVar('_Class', bound='type[Host]')
@@ -49,8 +60,12 @@ class Host:
         """Whether the model of `cfg` is built as this host's models are."""
         raise NotImplementedError
 
-    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The config of a local head for the model of `cfg`; None if none can be derived."""
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """The config of a local head for the model of `cfg`.
+
+        Raises:
+            ConfigError: `no_head`, if none can be derived.
+        """
         raise NotImplementedError
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +82,10 @@ class Host:
 
     def fit_to(self, model: Any, size: Size) -> None:
         """Let a built model take generated images of `size` as they are."""
+
+    def fit_batch(self, batch: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        """A generated batch with those annotations alone that a model's own data would have."""
+        return batch
 
 
 HOSTS: dict[str, Host] = {}
@@ -99,7 +118,12 @@ def host_named(cfg: Mapping[str, Any]) -> Host:
 def is_classifier(cfg: Mapping[str, Any]) -> bool:
     """Whether the host's annotation is one label an image."""
     head = cfg['model'].get('head')
-    return isinstance(head, Mapping) and 'num_classes' in head
+    return isinstance(head, Mapping) and find_classes([head, cfg['model'].get('backbone')]) is not None
+
+
+def no_head(why: str, example: str) -> ConfigError:
+    """What is told where no local head can be derived: why, and what to give instead."""
+    return ConfigError(f' is missing, and none can be derived: {why}. Give one: head={example}')
 
 
 def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> ConfigDict:
@@ -109,15 +133,34 @@ def merged(derived: Mapping[str, Any], given: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(both.to_dict())
 
 
-def _last(heads: Any) -> Mapping[str, Any]:
-    """The last of a cascade's heads, or the only one."""
-    last: Mapping[str, Any] = heads[-1] if isinstance(heads, (list, tuple)) else heads
-    return last
+def find_classes(places: Iterable[Any], names: Sequence[str] = ('num_classes',)) -> int | None:
+    """The number of classes of the first of the places that has one.
+
+    Args:
+        places: parts of a model's config in the order of their say: a head, a list of heads, of which the last
+            counts first, or nothing. What is inside of a part is looked at behind the part itself.
+        names: what the number is called.
+
+    Example:
+        >>> find_classes([None, dict(heads=[dict(num_classes=3), dict(num_classes=5)])])
+        5
+    """
+    part = find_part(places, names)
+    return None if part is None else next(part[name] for name in names if isinstance(part.get(name), int))
 
 
-def _classes(heads: Iterator[Any]) -> int | None:
-    """The number of classes of the first of the heads that has it."""
-    return next((int(last['num_classes']) for last in map(_last, filter(None, heads)) if 'num_classes' in last), None)
+def find_part(places: Iterable[Any], names: Sequence[str]) -> Mapping[str, Any] | None:
+    """The first part of a config that has a number under one of the names; arguments as for `find_classes`."""
+    for place in places:
+        found: Mapping[str, Any] | None = None
+        if isinstance(place, Mapping):
+            own = any(isinstance(place.get(name), int) for name in names)
+            found = place if own else find_part(place.values(), names)
+        elif isinstance(place, (list, tuple)):
+            found = find_part(reversed(place), names)
+        if found is not None:
+            return found
+    return None
 
 
 def _images(size: Size, count: int) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.config import ConfigDict
 
 from mmlocal.errors import ConfigError
-from mmlocal.hosts.base import HOSTS, host_of, is_classifier, merged
-from mmlocal.hosts.mmpretrain import _linear_for
+from mmlocal.hosts.base import HOSTS, find_classes, host_of, is_classifier, merged, no_head
+from mmlocal.hosts.mmpretrain import has_several_labels, linear_for
 
 __all__ = ['complete_head', 'complete_term', 'derive_head', 'derive_merge', 'for_task', 'merged']
 
@@ -19,24 +19,24 @@ _OF_CLASSIFIERS = ('ClsHead', 'DGLHead', 'ContrastHead')
 def derive_head(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a local head for the host of `cfg`.
 
-    - A detector with a dense head that knows the classes (RetinaNet, FCOS): that head with two
-      convolutions a branch, as MAN++ has it for RetinaNet.
-    - A two-stage detector: FCOS's head for the classes of its box head, two convolutions a branch too
-      (an interpretation: no paper has this host).
+    - A detector with a dense head that trains on few levels from boxes alone (RetinaNet, FCOS, YOLO): that head with
+      two convolutions a branch, as MAN++ has it for RetinaNet.
+    - Any other detector (two stages, queries, masks): FCOS's head for its classes, two convolutions a branch too
+      (an interpretation: no paper has these hosts).
     - A segmentor: one convolution and a classifier for the classes of its decode head, as InfoPro has it.
-    - A classifier: a linear head for the classes of its head.
+    - A classifier: a linear head for its classes.
     - A restoration model: convolutions and pixel shuffle to its scale, with its pixel loss.
 
     Raises:
         ConfigError: if the host has none of these.
     """
     host = host_of(cfg)
-    head = host.derive_head(cfg) if host else None
-    if head is not None:
-        return head
-    raise ConfigError(
-        ' is missing, and none can be derived: the host has no bbox_head, roi_head, decode_head or '
-        "head with classes, and no pixel_loss. Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)"
+    if host:
+        return host.derive_head(cfg)
+    raise no_head(
+        'the model has no head that any host has (bbox_head, roi_head, mask_head, panoptic_head, rpn_head, '
+        'decode_head, head) and no generator',
+        "dict(type='mmlocal.DenseDetHead', dense_head=...)",
     )
 
 
@@ -47,11 +47,18 @@ def complete_head(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDic
         ConfigError: if it compares labels of images, and the host is no classifier.
     """
     name = str(given['type']).split('.')[-1]
-    if name in _OF_CLASSIFIERS and 'cls_head' not in given and not is_classifier(cfg):
-        raise ConfigError(f'type = {given["type"]!r} needs a classifier: the host has no head with num_classes')
+    if name in _OF_CLASSIFIERS and 'cls_head' not in given:
+        _refuse_without_labels(given['type'], cfg, single=name == 'ContrastHead')
     if name in ('ClsHead', 'DGLHead') and 'cls_head' not in given:
-        return merged(dict(cls_head=_linear_for(cfg['model']['head'])), given)
+        return merged(dict(cls_head=linear_for(cfg)), given)
     return ConfigDict(given)
+
+
+def _refuse_without_labels(kind: Any, cfg: Mapping[str, Any], single: bool) -> None:
+    if not is_classifier(cfg):
+        raise ConfigError(f'type = {kind!r} needs a classifier: the host has no head with num_classes')
+    if single and has_several_labels(cfg):
+        raise ConfigError(f'type = {kind!r} compares labels, and an image has several: {cfg["model"]["head"]["type"]}')
 
 
 def for_task(given: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict:
@@ -89,9 +96,8 @@ def complete_term(term: Mapping[str, Any], cfg: Mapping[str, Any]) -> ConfigDict
     """
     name = str(term.get('type')).split('.')[-1]
     if name == 'Similarity' and 'num_classes' not in term:
-        if not is_classifier(cfg):
-            raise ConfigError(f'type = {term["type"]!r} needs a classifier: the host has no head with num_classes')
-        return merged(dict(num_classes=cfg['model']['head']['num_classes']), term)
+        _refuse_without_labels(term['type'], cfg, single=True)
+        return merged(dict(num_classes=find_classes([cfg['model']['head'], cfg['model'].get('backbone')])), term)
     if name == 'Reconstruction':
         preprocessor = cfg['model'].get('data_preprocessor') or cfg.get('data_preprocessor') or {}
         own = {key: list(preprocessor[key]) for key in ('mean', 'std') if preprocessor.get(key)}

@@ -11,7 +11,9 @@ from mmlocal.hosts.base import HOSTS, Size, host_of
 __all__ = ['generated_batch', 'what_fits']
 
 
-def generated_batch(scope: str, size: Size, count: int, fits: int) -> dict[str, Any]:
+def generated_batch(
+    scope: str, size: Size, count: int, fits: int, model: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A batch as the data loader of a host has it, before the data preprocessor.
 
     Args:
@@ -19,6 +21,7 @@ def generated_batch(scope: str, size: Size, count: int, fits: int) -> dict[str, 
         size: height and width of the images.
         count: images.
         fits: number of classes; for restoration the scale.
+        model: its config, if there is one: what it has no use for is left out (masks), what it needs is put in.
 
     Raises:
         ConfigError: if there is none for this host.
@@ -30,7 +33,8 @@ def generated_batch(scope: str, size: Size, count: int, fits: int) -> dict[str, 
     """
     if scope not in HOSTS:
         raise ConfigError(f'default_scope = {scope!r}: no images can be generated but for {", ".join(HOSTS)}')
-    return HOSTS[scope].generated_batch(size, count, fits)
+    batch = HOSTS[scope].generated_batch(size, count, fits)
+    return batch if model is None else HOSTS[scope].fit_batch(batch, model)
 
 
 def what_fits(model: Mapping[str, Any]) -> int:

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.model import BaseModel
 
-from mmlocal.errors import ConfigError
-from mmlocal.hosts.base import Host, Size, _images, register_host
+from mmlocal.errors import reason
+from mmlocal.hosts.base import Host, Size, _images, no_head, register_host
+from mmlocal.hosts.trial import in_host
+from mmlocal.randomness import undisturbed
+from mmlocal.registry import MODELS
+
+# How generators call what they enlarge images by.
+_SCALES = ('upscale_factor', 'upscale')
+_CHANNELS, _GREY, _SIDE = 3, 0.5, 64
+_EXAMPLE = "dict(type='mmlocal.RestorationHead', scale=1, pixel_loss=...)"
 
 
 @register_host
@@ -24,10 +33,14 @@ class MMagic(Host):
         """Whether it has a generator."""
         return 'generator' in cfg['model']
 
-    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """Convolutions and pixel shuffle to its scale, with its pixel loss."""
         model = cfg['model']
-        return _restoration_for(model['generator'], model['pixel_loss']) if 'pixel_loss' in model else None
+        if 'pixel_loss' not in model:
+            raise no_head('the model has no pixel_loss', _EXAMPLE)
+        if not _trains_as_all(cfg):
+            raise no_head(f'{model["type"]} trains its generator in a train_step of its own', _EXAMPLE)
+        return _restoration_for(cfg)
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """The first unit's feature."""
@@ -36,24 +49,73 @@ class MMagic(Host):
     def fits(self, model: Mapping[str, Any]) -> int | None:
         """Its scale."""
         generator = model['generator']
-        return int(generator.get('upscale_factor') or generator.upscale) if generator else None
+        if not generator:
+            return None
+        scale = _scale_of(generator)
+        return scale if scale is not None else _run(dict(default_scope=self.name, model=model))[0]
 
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Images and what they are to become, `fits` times as large."""
         return _restoration(size, count, fits)
 
 
-def _restoration_for(generator: Mapping[str, Any], pixel_loss: Mapping[str, Any]) -> dict[str, Any]:
-    scale = generator.get('upscale_factor', generator.get('upscale'))
+def _trains_as_all(cfg: Mapping[str, Any]) -> bool:
+    """Whether the model's step is mmengine's, which is where local learning enters."""
+    with in_host(cfg), MODELS.switch_scope_and_registry(None) as registry:
+        kind = registry.get(cfg['model']['type'])
+    return getattr(kind, 'train_step', BaseModel.train_step) is BaseModel.train_step
+
+
+def _scale_of(generator: Mapping[str, Any]) -> int | None:
+    return next((int(generator[name]) for name in _SCALES if name in generator), None)
+
+
+def _restoration_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    generator = cfg['model']['generator']
+    scale, channels = _scale_of(generator), _CHANNELS
     if scale is None:
-        raise ConfigError(
-            ' is missing, and none can be derived: the generator has no upscale_factor or upscale. '
-            "Give one: head=dict(type='mmlocal.RestorationHead', scale=1, pixel_loss=...)"
-        )
-    head = dict(type='mmlocal.RestorationHead', scale=scale, pixel_loss=copy.deepcopy(dict(pixel_loss)))
+        scale, channels = _run(cfg)
+    else:
+        channels = next((generator[name] for name in ('out_channels', 'in_chans') if name in generator), channels)
+    head = dict(type='mmlocal.RestorationHead', scale=scale, pixel_loss=copy.deepcopy(dict(cfg['model']['pixel_loss'])))
     # Its own width and mean; the head's defaults are those of EDSR-baseline on DIV2K.
     width = {name: generator[name] for name in ('mid_channels',) if name in generator}
-    return {**head, **width, **({'mean': generator['rgb_mean']} if 'rgb_mean' in generator else {})}
+    grey = {} if channels == _CHANNELS else {'mean': [_GREY] * channels}
+    return {**head, **width, **grey, **({'mean': generator['rgb_mean']} if 'rgb_mean' in generator else {})}
+
+
+def _run(cfg: Mapping[str, Any]) -> tuple[int, int]:
+    """Scale and channels of what a generator makes of an empty image.
+
+    Raises:
+        ConfigError: if that is no image.
+    """
+    generator = _without_weights(cfg['model']['generator'])
+    if 'partition' in generator:  # a local one, in one block
+        generator.update(partition=[], auxiliary=[])
+    faults = []
+    for device in ('meta', 'cpu'):  # some networks read numbers off their tensors
+        try:
+            with in_host(cfg), undisturbed(), torch.no_grad(), torch.device(device):
+                made = MODELS.build(copy.deepcopy(generator)).eval()(torch.zeros(1, _CHANNELS, _SIDE, _SIDE))
+            scale = made.shape[-1] // _SIDE
+            if made.shape[2:] == (scale * _SIDE, scale * _SIDE):
+                return scale, made.shape[1]
+            faults.append(f'it has the shape {tuple(made.shape)}')
+        except Exception as error:  # a network may raise anything
+            faults.append(reason(error))
+    raise no_head(
+        f'{generator.get("type")} has none of {", ".join(_SCALES)}, and what it makes of one image is no image '
+        f'({faults[-1]})',
+        _EXAMPLE,
+    )
+
+
+def _without_weights(config: Any) -> Any:
+    """Without what a network would load, and download, as it is built."""
+    if isinstance(config, Mapping):
+        return {name: None if 'pretrained' in name else _without_weights(value) for name, value in config.items()}
+    return copy.deepcopy(config)
 
 
 def _restoration(size: Size, count: int, scale: int) -> dict[str, Any]:

@@ -5,31 +5,47 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
-from mmlocal.hosts.base import Host, Size, _classes, _last, register_host
+import torch
+from mmengine.registry import TASK_UTILS
 
-# FCOS's own settings (arXiv 1904.01355) on one level that sees objects of all sizes, for hosts whose
-# dense head knows no classes. It has one prediction a pixel where RetinaNet's head has nine.
+from mmlocal.errors import ConfigError
+from mmlocal.hosts.base import Host, Size, find_classes, no_head, register_host
+from mmlocal.hosts.trial import STRIDE, in_host, trains
+from mmlocal.registry import MODELS
+from mmlocal.signatures import signature_of
+
+# Convolutions a branch of a local head, at most (MAN++ has two for RetinaNet's).
+_CONVS = 2
+# FCOS's own settings (arXiv 1904.01355) on one level that sees objects of all sizes, for hosts that have no dense
+# head of their own. It has one prediction a pixel where RetinaNet's head has nine.
 _FCOS = dict(
     type='mmdet.FCOSHead',
     strides=[8],
+    stacked_convs=_CONVS,
     regress_ranges=((-1, 1e8),),
     center_sampling=True,
     norm_on_bbox=True,
     centerness_on_reg=True,
     conv_bias=True,
-    loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-    loss_bbox=dict(type='GIoULoss', loss_weight=1.0),
-    loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+    bbox_coder=dict(type='mmdet.DistancePointBBoxCoder'),
+    loss_cls=dict(type='mmdet.FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
+    loss_bbox=dict(type='mmdet.GIoULoss', loss_weight=1.0),
+    loss_centerness=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
 )
-_GROUPS = 32
+_GROUPS, _FCOS_WIDTH = 32, 256
 _TWO_STAGE = (('rpn_head', 'loss_and_predict'), ('roi_head', 'loss'))
+# Where detectors have their classes: of boxes, of masks, of things in a panoptic head.
+_HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
+_CLASSES = ('num_classes', 'num_things_classes')
+_EXAMPLE = "dict(type='mmlocal.DenseDetHead', dense_head=...)"
 
 
 @register_host
 class MMDet(Host):
-    """Detectors of one and of two stages."""
+    """Detectors of one and of two stages, of sets of queries, of points and of masks."""
 
     name = 'mmdet'
     task = 'det'
@@ -43,46 +59,105 @@ class MMDet(Host):
     }
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
-        """Whether it has boxes to find."""
-        return 'bbox_head' in cfg['model'] or 'roi_head' in cfg['model']
+        """Whether it has objects to find."""
+        return any(slot in cfg['model'] for slot in _HEADS)
 
-    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A dense head that knows the classes, with two convolutions a branch; FCOS's head for two stages."""
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """Its own dense head with few convolutions, if that trains on few levels from boxes alone; else FCOS's."""
         model = cfg['model']
-        dense, roi = model.get('bbox_head'), model.get('roi_head')
-        if isinstance(dense, Mapping) and 'num_classes' in {**dense, **dense.get('head_module', {})}:
-            return _local(dict(dense), model.get('train_cfg'))
-        if isinstance(roi, Mapping) and 'bbox_head' in roi:
-            return _local(_fcos_for(_last(roi['bbox_head']), model), None)
-        return None
+        dense, classes = model.get('bbox_head'), self.fits(model)
+        if classes is None:
+            raise no_head(f'none of {", ".join(_HEADS)} has {" or ".join(_CLASSES)}', _EXAMPLE)
+        if isinstance(dense, Mapping):
+            own = _local(_with_few_convs(dense, cfg), model.get('train_cfg'))
+            for head in (own, dict(own, num_levels=2)):  # VFNet's counts on a level behind the first
+                if trains(head, cfg, partial(self._boxes, classes), partial(_has_anchors_of, dense)):
+                    return head
+        return self._fcos(classes, model)
+
+    def _boxes(self, classes: int, size: Size, count: int) -> dict[str, Any]:
+        return _without_masks(self.generated_batch(size, count, classes))
+
+    def _fcos(self, classes: int, model: Mapping[str, Any]) -> dict[str, Any]:
+        local = _local(_fcos_for(classes, _width(model)), None)
+        return dict(local, one_class=True) if _only_proposes(model) else local
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """A local pyramid as wide as the neck."""
-        neck = cfg['model'].get('neck') or {}
-        own = {'out_channels': neck['out_channels']} if isinstance(neck.get('out_channels'), int) else {}
-        return dict(type='mmlocal.PyramidBank', **own)
+        return dict(type='mmlocal.PyramidBank', out_channels=_width(cfg['model']))
 
     def fits(self, model: Mapping[str, Any]) -> int | None:
-        """The classes of its boxes."""
-        roi = model.get('roi_head', {}).get('bbox_head')
-        return _classes(iter((model.get('bbox_head'), model.get('bbox_head', {}).get('head_module'), roi)))
+        """The classes of its objects; one where it only proposes them."""
+        if _only_proposes(model):
+            return 1
+        roi = model.get('roi_head') or {}
+        return find_classes([roi.get('bbox_head'), *(model.get(slot) for slot in _HEADS)], _CLASSES)
 
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Boxes and masks, as mmdet's own tests have them."""
         return _detection(size, count, fits)
 
+    def fit_batch(self, batch: dict[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+        """Masks where a part of the model speaks of them; proposals where nothing makes any."""
+        parts = {name: part for name, part in model.items() if name != 'data_preprocessor'}
+        if 'roi_head' in model and 'rpn_head' not in model:
+            for sample in batch['data_samples']:
+                sample.proposals = type(sample.gt_instances)(bboxes=sample.gt_instances.bboxes.clone())
+        return batch if _speaks_of_masks(parts) else _without_masks(batch)
 
-def _fcos_for(last: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
-    width = (model.get('neck') or {}).get('out_channels', 256)
+
+def _speaks_of_masks(config: Any) -> bool:
+    if isinstance(config, Mapping):
+        return any('mask' in name or _speaks_of_masks(value) for name, value in config.items())
+    return isinstance(config, (list, tuple)) and any(map(_speaks_of_masks, config))
+
+
+def _only_proposes(model: Mapping[str, Any]) -> bool:
+    """Whether it finds objects of all classes as one: RPN alone."""
+    return 'rpn_head' in model and not any(slot in model for slot in _HEADS[:-1])
+
+
+def _width(model: Mapping[str, Any]) -> int:
+    """What the last part of the neck puts out, if it is of one width."""
+    neck = model.get('neck') or ()
+    parts = [neck] if isinstance(neck, Mapping) else neck
+    widths = [part['out_channels'] for part in parts if isinstance(part.get('out_channels'), int)]
+    return widths[-1] if widths else _FCOS_WIDTH
+
+
+def _fcos_for(classes: int, width: int) -> dict[str, Any]:
     norm = dict(type='GN', num_groups=math.gcd(width, _GROUPS), requires_grad=True)
-    return dict(_FCOS, num_classes=last['num_classes'], in_channels=width, feat_channels=width, norm_cfg=norm)
+    return dict(_FCOS, num_classes=classes, in_channels=width, feat_channels=width, norm_cfg=norm)
 
 
-def _local(dense_head: Mapping[str, Any], train_cfg: Mapping[str, Any] | None) -> dict[str, Any]:
+def _with_few_convs(dense_head: Mapping[str, Any], cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The head with `_CONVS` convolutions where its class takes their number, and it has more."""
     head = copy.deepcopy(dict(dense_head))
-    if 'head_module' not in head:
-        head['stacked_convs'] = 2
-    local = dict(type='mmlocal.DenseDetHead', dense_head=head)
+    try:
+        with in_host(cfg), MODELS.switch_scope_and_registry(None) as registry:
+            known = signature_of(registry.get(head['type'])).parameters
+    except (KeyError, TypeError, ConfigError):  # which the trial shows, too
+        return head
+    for name, parameter in known.items():
+        number = head.get(name, parameter.default)
+        if name.endswith('convs') and isinstance(number, int) and not isinstance(number, bool):
+            head[name] = min(number, _CONVS)
+    return head
+
+
+def _has_anchors_of(dense_head: Mapping[str, Any], local: Any) -> bool:
+    """Whether a local head has the host's anchors at its stride: those of SSD depend on how many levels there are."""
+    config = dense_head.get('anchor_generator') or dense_head.get('prior_generator')
+    theirs: Any = TASK_UTILS.build(copy.deepcopy(config)) if config else None
+    strides = [stride[0] for stride in theirs.strides] if hasattr(theirs, 'base_anchors') else []
+    if STRIDE not in strides:
+        return True
+    mine = local.dense_head.prior_generator.base_anchors[0]
+    return torch.equal(theirs.base_anchors[strides.index(STRIDE)], mine)
+
+
+def _local(dense_head: dict[str, Any], train_cfg: Mapping[str, Any] | None) -> dict[str, Any]:
+    local = dict(type='mmlocal.DenseDetHead', dense_head=dense_head)
     return local if train_cfg is None else dict(local, train_cfg=copy.deepcopy(dict(train_cfg)))
 
 
@@ -90,6 +165,20 @@ def _detection(size: Size, count: int, classes: int) -> dict[str, Any]:
     from mmdet.testing import demo_mm_inputs
 
     batch: dict[str, Any] = demo_mm_inputs(
-        count, image_shapes=[[3, *size]] * count, num_items=[4] * count, num_classes=classes, with_mask=True
+        count,
+        image_shapes=[[3, *size]] * count,
+        num_items=[4] * count,
+        num_classes=max(2, classes),  # it has no label 0
+        with_mask=True,
+        with_semantic=True,
     )
+    for sample in batch['data_samples'] if classes == 1 else ():
+        sample.gt_instances.labels.zero_()
+    return batch
+
+
+def _without_masks(batch: dict[str, Any]) -> dict[str, Any]:
+    for sample in batch['data_samples'] if isinstance(batch['data_samples'], list) else ():
+        if 'masks' in sample.gt_instances:
+            del sample.gt_instances.masks
     return batch

@@ -6,12 +6,19 @@ import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mmlocal.hosts.base import Host, Size, _classes, _images, is_classifier, register_host
+from mmlocal.hosts.base import Host, Size, _images, find_classes, no_head, register_host
+from mmlocal.hosts.trial import in_host
+from mmlocal.registry import MODELS
+
+# The linear head of mmpretrain for each of its kinds of heads, by their base.
+_SEVERAL = 'MultiLabelClsHead'
+_LINEAR = {_SEVERAL: 'MultiLabelLinearClsHead', 'ClsHead': 'LinearClsHead'}
+_EXAMPLE = "dict(type='mmlocal.ClsHead', cls_head=...)"
 
 
 @register_host
 class MMPretrain(Host):
-    """Classifiers with one label an image."""
+    """Classifiers."""
 
     name = 'mmpretrain'
     task = 'cls'
@@ -20,30 +27,61 @@ class MMPretrain(Host):
     labels: ClassVar = {'head': 'gt_label'}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
-        """Whether its head has classes."""
-        return is_classifier(cfg)
+        """Whether it has a head, as detectors and segmentors have none of that name."""
+        return isinstance(cfg['model'].get('head'), Mapping)
 
-    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A linear head for the classes of its head."""
-        return dict(type='mmlocal.ClsHead', cls_head=_linear_for(cfg['model']['head']))
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """A linear head for its classes, which its head or its network holds."""
+        return dict(type='mmlocal.ClsHead', cls_head=linear_for(cfg))
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """Pooled features."""
         return dict(type='mmlocal.PooledBank')
 
     def fits(self, model: Mapping[str, Any]) -> int | None:
-        """The classes of its head."""
-        return _classes(iter((model['head'],)))
+        """Its classes."""
+        return find_classes([model['head'], model.get('backbone')])
 
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Each class in turn."""
         return _classification(size, count, fits)
 
 
-def _linear_for(head: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ('num_classes', 'loss', 'topk')
-    own = {name: copy.deepcopy(head[name]) for name in kept if name in head}
-    return dict(type='mmpretrain.LinearClsHead', **own)
+def linear_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """A linear head of the kind of the host's: for one label an image, or for several.
+
+    Raises:
+        ConfigError: if there are no classes, or the kind of its labels is not known.
+    """
+    model = cfg['model']
+    head, classes = model['head'], find_classes([model['head'], model.get('backbone')])
+    if classes is None:
+        raise no_head(f'neither model.head nor model.backbone has num_classes ({_kind(cfg)})', _EXAMPLE)
+    bases = _bases(cfg, head)
+    kind = next((kind for base, kind in _LINEAR.items() if base in bases), None)
+    if kind is None:
+        raise no_head(f'what labels {head.get("type")!r} takes is not known', _EXAMPLE)
+    own = {name: copy.deepcopy(head[name]) for name in ('loss', 'topk', 'thr') if name in head}
+    return dict(type=f'mmpretrain.{kind}', num_classes=classes, **own)
+
+
+def has_several_labels(cfg: Mapping[str, Any]) -> bool:
+    """Whether an image has any number of labels."""
+    return _SEVERAL in _bases(cfg, cfg['model']['head'])
+
+
+def _kind(cfg: Mapping[str, Any]) -> str:
+    """What a model without classes learns from."""
+    if 'BaseSelfSupervisor' in _bases(cfg, cfg['model']):
+        return f'{cfg["model"]["type"]} learns from images without labels'
+    return f'{cfg["model"].get("type")} is no classifier'
+
+
+def _bases(cfg: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Names of a component's class and of those that it derives from; none if nobody knows it."""
+    with in_host(cfg), MODELS.switch_scope_and_registry(None) as registry:
+        found = registry.get(config['type']) if isinstance(config.get('type'), str) else config.get('type')
+    return [base.__name__ for base in getattr(found, '__mro__', ())]
 
 
 def _classification(size: Size, count: int, classes: int) -> dict[str, Any]:

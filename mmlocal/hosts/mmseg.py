@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 
-from mmlocal.hosts.base import Host, Size, _classes, _images, _last, register_host
+from mmlocal.hosts.base import Host, Size, _images, find_classes, find_part, no_head, register_host
+from mmlocal.hosts.trial import trains
+
+_WIDTH = 256
 
 
 @register_host
@@ -31,10 +35,26 @@ class MMSeg(Host):
         """Whether it has a decode head."""
         return 'decode_head' in cfg['model']
 
-    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any] | None:
-        """One convolution and a classifier for the classes of its decode head."""
-        decode = cfg['model']['decode_head']
-        return dict(type='mmlocal.SegHead', decode_head=_fcn_for(_last(decode))) if decode else None
+    def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """One convolution and a classifier for the classes of its decode head, with those losses that it can have."""
+        decode = find_part([cfg['model']['decode_head']], ('num_classes',))
+        if decode is None:
+            raise no_head('model.decode_head has no num_classes', "dict(type='mmlocal.SegHead', decode_head=...)")
+        head = _fcn_for(decode)
+        return dict(type='mmlocal.SegHead', decode_head=dict(head, **self._losses(decode, head, cfg)))
+
+    def _losses(self, decode: Mapping[str, Any], head: dict[str, Any], cfg: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the decode head's losses those of logits and labels; others read more, and are left to the decode head."""
+        given = decode.get('loss_decode') or []
+        several = isinstance(given, (list, tuple))
+        kept: list[Any] = []
+        for loss in given if several else [given]:
+            local = dict(type='mmlocal.SegHead', decode_head=dict(head, loss_decode=loss))
+            if loss not in kept and trains(local, cfg, partial(self.generated_batch, fits=decode['num_classes'])):
+                kept.append(copy.deepcopy(loss))
+        if not kept:
+            return {}
+        return dict(loss_decode=kept if several else kept[0])
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """An early feature."""
@@ -42,7 +62,7 @@ class MMSeg(Host):
 
     def fits(self, model: Mapping[str, Any]) -> int | None:
         """The classes of its decode head."""
-        return _classes(iter((model['decode_head'],)))
+        return find_classes([model['decode_head']])
 
     def fit_to(self, model: Any, size: Size) -> None:
         """Its data preprocessor pads to a size of its own."""
@@ -54,12 +74,13 @@ class MMSeg(Host):
 
 
 def _fcn_for(decode: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ('num_classes', 'norm_cfg', 'align_corners', 'ignore_index', 'loss_decode')
+    kept = ('num_classes', 'threshold', 'norm_cfg', 'align_corners', 'ignore_index')
     own = {name: copy.deepcopy(decode[name]) for name in kept if name in decode}
-    if not str(own.get('loss_decode', {}).get('type', 'CrossEntropyLoss')).endswith('CrossEntropyLoss'):
-        del own['loss_decode']  # losses of special heads read more than the labels
-    channels = min(256, decode.get('channels', 256))
-    return dict(type='mmseg.FCNHead', channels=channels, num_convs=1, concat_input=False, dropout_ratio=0.1, **own)
+    if decode.get('out_channels') == 1:  # two classes by one number; any other is a width
+        own['out_channels'] = 1
+    channels = decode.get('channels')
+    width = min(_WIDTH, channels) if isinstance(channels, int) else _WIDTH
+    return dict(type='mmseg.FCNHead', channels=width, num_convs=1, concat_input=False, dropout_ratio=0.1, **own)
 
 
 def _segmentation(size: Size, count: int, classes: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +17,9 @@ class MMYolo(MMDet):
 
     name = 'mmyolo'
     loss_heads: ClassVar = {}
+
+    def _fcos(self, classes: int, model: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(super()._fcos(classes, model), by_image=True)
 
     def generated_batch(self, size: Size, count: int, fits: int) -> dict[str, Any]:
         """Boxes of all sizes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mmlocal.errors import ConfigError
 
-__all__ = ['images_of', 'labels_of']
+__all__ = ['boxes_by_image', 'images_of', 'labels_of', 'of_one_class']
 
+_BOX_ROW = 6  # mmyolo's: image, label, and two corners
 # What data samples say of where an image is from, in the order in which hosts have it.
 _ORIGINS = ('img_path', 'gt_path', 'gt_img_path', 'sample_idx', 'img_id')
 
@@ -25,6 +26,40 @@ def images_of(batch: Any, chosen: slice) -> Any:
     if hasattr(batch, 'gt_img'):
         return SimpleNamespace(gt_img=batch.gt_img[chosen])
     return batch
+
+
+def boxes_by_image(batch: Any) -> list[Any]:
+    """mmdet's data samples, with boxes and labels, of mmyolo's one tensor: rows of image, label, corners.
+
+    Raises:
+        ConfigError: if the boxes are no upright rectangles.
+    """
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    if not isinstance(batch, Mapping):
+        return list(batch)
+    rows = batch['bboxes_labels']
+    if rows.shape[1] != _BOX_ROW:
+        raise ConfigError(f'auxiliary: boxes of {rows.shape[1] - 2} numbers: the local head takes upright rectangles')
+    samples = []
+    for i, meta in enumerate(batch['img_metas']):
+        own = rows[rows[:, 0] == i]
+        boxes = InstanceData(bboxes=own[:, 2:], labels=own[:, 1].long())
+        samples.append(DetDataSample(metainfo=dict(meta), gt_instances=boxes))
+    return samples
+
+
+def of_one_class(samples: Sequence[Any]) -> list[Any]:
+    """mmdet's data samples with objects of one class, as an RPN sees them."""
+    found = []
+    for sample in samples:
+        instances = sample.gt_instances.clone()
+        instances.labels = torch.zeros_like(instances.labels)
+        one = sample.clone()
+        one.gt_instances = instances
+        found.append(one)
+    return found
 
 
 def labels_of(data_samples: Sequence[Any] | None) -> Tensor:

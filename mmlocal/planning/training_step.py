@@ -69,12 +69,12 @@ class TrainingStep:
         if fake is not None:  # there are no numbers to look at
             self.optim_wrapper.on_nonfinite = 'ignore'
         with _without(fake):
-            self.batch = generated_batch(self.scope, shape[1:], batch, what_fits(cfg.model))
+            self.batch = generated_batch(self.scope, shape[1:], batch, what_fits(cfg.model), cfg.model)
         # The runner's part of local learning: copies start, and move with the optimizer.
         runner: Any = SimpleNamespace(model=self.model, optim_wrapper=self.optim_wrapper)
         MomentumHook().before_train(runner)
-        # What some preprocessors ask the runner's for.
-        MessageHub.get_current_instance().update_info('iter', 0)
+        # What some preprocessors and heads ask the runner's for.
+        MessageHub.get_current_instance().update_info_dict(dict(iter=0, epoch=0))
         if warm_up:
             self._run()
 

@@ -20,8 +20,8 @@ from torch import nn
 from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
 from mmlocal.hosts import Host, host_named
 from mmlocal.hosts.operations import operations
+from mmlocal.signatures import signature_of
 from mmlocal.validation.own_components import check_arguments, find_type, look_up
-from mmlocal.validation.signatures import signature_of
 
 __all__ = ['check_host_component', 'check_later_parts', 'check_own_arguments', 'has_type']
 

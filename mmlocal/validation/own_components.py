@@ -12,7 +12,7 @@ from mmengine.registry import TASK_UTILS, WEIGHT_INITIALIZERS, Registry
 
 from mmlocal.errors import ConfigError, Faults, nearest
 from mmlocal.registry import CHOICES, PARTITIONS
-from mmlocal.validation.signatures import signature_of
+from mmlocal.signatures import signature_of
 from mmlocal.validation.value_types import kind_fault
 
 __all__ = ['check_arguments', 'check_component', 'check_partition', 'find_type', 'look_up', 'shown']

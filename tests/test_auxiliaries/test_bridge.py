@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from mmlocal.auxiliaries import Bridge
 from mmlocal.blocks import Shape
@@ -57,3 +58,40 @@ def test_units_named_without_dots_are_copied_by_their_own_name():
     )
     text = next(m.description for m in backbone.modules() if isinstance(m, Bridge))
     assert text == 'copy of d'
+
+
+class WithSpare(nn.Module):
+    """A unit that has a layer and never uses it; its forward may run again in the backward."""
+
+    def __init__(self, channels, again):
+        super().__init__()
+        self.conv, self.spare, self.again = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1), again
+
+    def forward(self, feature):
+        return checkpoint(self.conv, feature, use_reentrant=True) if self.again else self.conv(feature)
+
+
+@pytest.mark.parametrize('again', [False, True], ids=['kept', 'run again'])
+@pytest.mark.parametrize('device', ['cpu', 'meta'])
+def test_weights_that_a_unit_never_uses_do_not_train_in_its_copy(again, device):
+    MODELS.register_module(
+        name='Spares', module=lambda: nn.Sequential(*(WithSpare(3, again) for _ in range(3))), force=True
+    )
+    config = dict(
+        type='mmlocal.LocalBackbone',
+        arch='mmlocal.Spares',
+        units=['0', '1', '2'],
+        partition=['0'],
+        auxiliary=dict(
+            type='mmlocal.Auxiliary', bridge=dict(type='mmlocal.CopyBridge'), head=dict(type='mmlocal.SquareHead')
+        ),
+    )
+    with torch.device(device):
+        network = MODELS.build(config)
+    copied = network.local_division.auxiliaries[0].bridge.copies[0]
+    trains = {name: one.requires_grad for name, one in copied.named_parameters()}
+    assert trains['conv.weight']
+    assert trains['conv.bias']
+    assert not trains['spare.weight']
+    assert not trains['spare.bias']
+    assert all(p.requires_grad for p in network[1].parameters())

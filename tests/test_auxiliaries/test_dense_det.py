@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmlocal.auxiliaries import Auxiliary, DenseDetHead
-from mmlocal.auxiliaries.heads.dense_det import place_on_levels
+from mmlocal.auxiliaries.heads.levels import place_on_levels
 from mmlocal.blocks import Batch, Place, Shape
 from mmlocal.errors import ConfigError
 from mmlocal.hosts.derive import derive_head

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-from mmlocal.auxiliaries.reader import Reader
+from mmlocal.auxiliaries.reader import Reader, grid
 from mmlocal.blocks import Place, Shape
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
@@ -50,10 +50,38 @@ def test_a_classifier_reads_any_tokens():
 
 
 def test_a_head_for_pixels_refuses_tokens_without_a_map():
-    with (
-        DefaultScope.overwrite_default_scope('mmseg'),
-        pytest.raises(
-            ConfigError, match=r"'mmlocal\.SegHead' needs a map, and block1 \(behind 'layers\.2'\) puts out tokens"
-        ),
+    loss = dict(type='mmlocal.SquareHead', in_channels=3, stride=1)
+    with pytest.raises(
+        ConfigError, match=r"'mmlocal\.RestorationHead' needs a map, and block1 \(behind 'layers\.2'\) puts out tokens"
     ):
-        auxiliary(SEG, 'class token first')
+        auxiliary(dict(type='mmlocal.RestorationHead', scale=1, pixel_loss=loss), 'tokens')
+
+
+def test_a_segmentor_reads_tokens_as_patches_of_the_image():
+    """The tokens in front of the patches are left out; every other has its place."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        built = auxiliary(SEG, 'class token first')
+    tokens = torch.randn(2, 1 + 3 * 2, 8)
+    read = built.reader(tokens, (), torch.zeros(2, 3, 48, 32))
+    expected = torch.nn.functional.layer_norm(tokens, (8,), eps=1e-6)[:, 1:].unflatten(1, (3, 2)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(read, expected)
+    assert built.head.description == 'FCNHead'
+
+
+@pytest.mark.parametrize(
+    ('tokens', 'before', 'image', 'expected'),
+    [
+        (1 + 14 * 14, 1, (224, 224), (196, (14, 14))),
+        (2 + 14 * 14, 1, (224, 224), (196, (14, 14))),
+        (4 * 7, 0, (64, 112), (28, (4, 7))),
+        (1 + 4 * 3, 1, (60, 40), (12, (4, 3))),  # patches of 16, padded at the borders
+        (1 + 14 * 14, 1, None, (196, (14, 14))),
+    ],
+)
+def test_the_grid_of_the_patches(tokens, before, image, expected):
+    assert grid(tokens, image, before) == expected
+
+
+def test_tokens_that_are_no_grid_are_refused():
+    with pytest.raises(ConfigError, match='1000 tokens are no square patches of an image of 32x32'):
+        grid(1000, (32, 32))

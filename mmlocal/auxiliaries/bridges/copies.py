@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmlocal.auxiliaries.bridges.bridge import Bridge, Outputs
 from mmlocal.auxiliaries.bridges.choices import choose
+from mmlocal.auxiliaries.bridges.reached import leave_out_unreached
 from mmlocal.blocks import Chain, Later, Place, Shape, separate, stage_of
 from mmlocal.errors import ConfigError
 from mmlocal.registry import MODELS
@@ -28,7 +29,7 @@ class CopyBridge(Bridge):
     A unit that does not take what comes before it is replaced by the first one of its stage that does; if there
     is none, a 1x1 convolution with batch norm and ReLU, of stride 2 at most, leads to it (an interpretation:
     AugLocal draws new units of the right shape). Copies start equal to their units, before training (an
-    interpretation; the released code draws new weights).
+    interpretation; the released code draws new weights). Weights that a unit never uses do not train in its copy.
 
     Args:
         place: the boundary; given by `LocalBackbone`.
@@ -48,6 +49,9 @@ class CopyBridge(Bridge):
         # In a tuple, so that sources are not registered as parts of their copies.
         self._sources = tuple(self._grouped([unit.module for unit in chosen]))
         self.copies = ModuleList(deepcopy(source) for source in self._sources)
+        if place.output is not None:
+            steps = [step for pair in zip(self.adapters, self.copies, strict=False) for step in pair]
+            leave_out_unreached(steps, place.output)
         self.register_buffer('started', torch.tensor(False))
         self.names = [unit.name for unit in chosen]
         self.description = f'copy of {", ".join(self.names)}'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +10,12 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from mmlocal.auxiliaries.heads.levels import place_on_levels, set_width, with_defaults
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.samples import boxes_by_image, of_one_class
 from mmlocal.registry import MODELS
 
-__all__ = ['DenseDetHead', 'place_on_levels']
+__all__ = ['DenseDetHead']
 
 
 @MODELS.register_module()
@@ -34,6 +35,9 @@ class DenseDetHead(BaseModule):
         train_cfg: the dense head's own (assigner, sampler); `None` leaves it to `dense_head`.
         strides: of the levels of a feature that has several; filled in from the feature bank. Such a feature is
             read as it is.
+        one_class: objects of all classes are one class, for a host that only proposes boxes.
+        by_image: mmyolo's annotations, one tensor for all images, are handed on image by image, as a head of mmdet
+            takes them.
 
     Raises:
         ConfigError: if the dense head has no strides that could be set, or a stride is not a multiple.
@@ -50,15 +54,18 @@ class DenseDetHead(BaseModule):
         min_stride: int = 8,
         train_cfg: Mapping[str, Any] | None = None,
         strides: Sequence[int] | None = None,
+        one_class: bool = False,
+        by_image: bool = False,
     ) -> None:
         super().__init__()
+        self.one_class, self.by_image = one_class, by_image
         if num_levels < 1:
             raise ConfigError(f'num_levels = {num_levels} is below 1')
         factor = max(1, round(min_stride / stride))
         given = [round(stride * factor)] if strides is None else list(strides)
         levels = [*given, *(given[-1] * 2 ** (i + 1) for i in range(num_levels - 1))]
-        config = place_on_levels(_with_defaults(dense_head), levels)
-        width = _set_width(config, len(levels), None if strides is None else in_channels)
+        config = place_on_levels(with_defaults(dense_head), levels)
+        width = set_width(config, len(levels), None if strides is None else in_channels)
         self.pool = nn.AvgPool2d(factor) if factor > 1 else nn.Identity()
         self.lateral = ConvModule(in_channels, width, 1) if strides is None else nn.Identity()
         self.downs = ModuleList(
@@ -82,66 +89,7 @@ class DenseDetHead(BaseModule):
 
     def loss(self, feature: Tensor | tuple[Tensor, ...], inputs: Any, data_samples: Any) -> dict[str, Any]:
         """The dense head's losses; `inputs` are not used."""
-        losses: dict[str, Any] = self.dense_head.loss(self.levels(feature), data_samples)
+        samples = boxes_by_image(data_samples) if self.by_image else data_samples
+        samples = of_one_class(samples) if self.one_class else samples
+        losses: dict[str, Any] = self.dense_head.loss(self.levels(feature), samples)
         return losses
-
-
-def place_on_levels(dense_head: Mapping[str, Any], strides: Sequence[int]) -> dict[str, Any]:
-    """A copy of a dense head's config that works on levels of these strides.
-
-    Ranges that a head has a level (`regress_ranges` of FCOS) are kept for the same strides, the last
-    one left open.
-
-    Raises:
-        ConfigError: if neither the head nor its anchor generator has strides.
-    """
-    config = copy.deepcopy(dict(dense_head))
-    generator = next((g for g in ('anchor_generator', 'prior_generator') if 'strides' in config.get(g, {})), None)
-    if generator is None and 'strides' not in config:
-        raise ConfigError(
-            f'dense_head of type {config.get("type")!r} has no strides, neither its own nor those of its '
-            'anchor_generator: give one of them (any values; they are set to the strides of the block)'
-        )
-    owner = config if generator is None else config[generator]
-    before = list(owner['strides'])
-    owner['strides'] = list(strides)
-    if 'head_module' in config:
-        config['head_module']['featmap_strides'] = list(strides)
-    if 'regress_ranges' in config:
-        config['regress_ranges'] = _ranges(config['regress_ranges'], before, strides)
-    if 'strides' in config:
-        config['strides'] = list(strides)
-    return config
-
-
-def _set_width(config: dict[str, Any], num_levels: int, given: int | None) -> int:
-    """Give a head levels of one width each, and return it; mmyolo's have theirs in a module of their own."""
-    module = config.get('head_module')
-    if module is None:
-        width: int = given or config.get('feat_channels', 256)
-        config['in_channels'] = width
-        return width
-    width = given or round(module['in_channels'][0] * module.get('widen_factor', 1.0))
-    module.pop('widen_factor', None)
-    module['in_channels'] = [width] * num_levels
-    return width
-
-
-def _with_defaults(dense_head: Mapping[str, Any]) -> dict[str, Any]:
-    """The head's config with strides and ranges that it leaves to its class: FCOS's are for five levels."""
-    with MODELS.switch_scope_and_registry(None) as registry:
-        head = registry.get(dense_head['type'])
-    defaults: dict[str, Any] = {}
-    for base in reversed(inspect.getmro(head)):
-        init = vars(base).get('__init__')
-        parameters = inspect.signature(init).parameters.values() if inspect.isfunction(init) else ()
-        defaults |= {p.name: p.default for p in parameters if p.name in ('strides', 'regress_ranges')}
-    return defaults | dict(dense_head)
-
-
-def _ranges(ranges: Sequence[Any], before: Sequence[int], strides: Sequence[int]) -> tuple[Any, ...]:
-    index = [min(range(len(before)), key=lambda i: abs(before[i] - stride)) for stride in strides]
-    kept = [tuple(ranges[i]) for i in index]
-    kept[0] = (-1, kept[0][1])
-    kept[-1] = (kept[-1][0], ranges[-1][1])
-    return tuple(kept)

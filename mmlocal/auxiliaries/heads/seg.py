@@ -29,6 +29,7 @@ class SegHead(BaseModule):
     """
 
     needs_map = True
+    lays_out = True
 
     def __init__(self, in_channels: int, stride: float, decode_head: Mapping[str, Any]) -> None:
         super().__init__()
@@ -38,7 +39,9 @@ class SegHead(BaseModule):
         # A mean over the pixels that count couples the images of a batch, and so does a choice of hard ones.
         coupled = any(getattr(loss, 'avg_non_ignore', True) for loss in several)
         self.mean_over_images = not coupled and getattr(self.decode_head, 'sampler', None) is None
-        self.description = f'{type(self.decode_head).__name__} at stride {round(stride)}'
+        # Of tokens it is not known.
+        where = f' at stride {round(stride)}' if stride > 1 else ''
+        self.description = f'{type(self.decode_head).__name__}{where}'
 
     def forward(self, feature: Tensor) -> Tensor:
         """From (N, C, H, W) to the logits (N, classes, H, W)."""

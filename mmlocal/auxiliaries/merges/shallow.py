@@ -51,7 +51,10 @@ class ShallowBank(BaseModule):
         found = [one for one in maps if one.name == unit] if unit else fine
         read = (found[0] if first else found[-1]) if found else None
         if read is None or not shapes[-1].is_map:
-            raise ConfigError(f'unit = {unit!r}: no map of stride {stride:g} or less is before {place.cut!r}')
+            raise ConfigError(
+                f'unit = {unit!r}: the bank of this task reads an early map; no map of stride {stride:g} or less is '
+                f'before {place.cut!r}, or what the bridge puts out is none'
+            )
         self.reads = (read.name,)
         self.reader = Reader(shapes[-1])
         self.resize = resize

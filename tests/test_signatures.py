@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from torch import nn
 
-from mmlocal.validation.signatures import signature_of
+from mmlocal.signatures import signature_of
 from mmlocal.validation.value_types import kind_fault
 
 
