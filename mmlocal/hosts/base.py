@@ -10,8 +10,9 @@ from mmengine.config import Config, ConfigDict
 from torch import Tensor
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.accounts import DatasetRules
 
-__all__ = ['HOSTS', 'Host', 'host_of', 'is_classifier', 'merged', 'register_host']
+__all__ = ['HOSTS', 'Host', 'host_of', 'is_classifier', 'merged', 'register_host', 'rules_of']
 
 Size = tuple[int, int]
 _Class = TypeVar('_Class', bound='type[Host]')
@@ -28,6 +29,9 @@ class Host:
         own_classes: types of heads that have classes of their own.
         loss_heads: by the module that defines a model's `loss`, its heads in the order in which they run, each with
             the method that gives its losses. Only for models whose loss is the plain sum of these.
+        datasets: by the qualified name of the method that reads their samples, `CocoDataset.load_data_list`, what is
+            known of its datasets; so it is of those that inherit the method.
+        coco_metrics: qualified names of methods by which metrics evaluate on an `ann_file` of COCO's format.
         between: the model's methods that stand between a head's losses and their sum.
     """
 
@@ -37,6 +41,8 @@ class Host:
     reads_names: ClassVar[tuple[str, ...]] = ()
     own_classes: ClassVar[tuple[str, ...]] = ()
     loss_heads: ClassVar[Mapping[str, tuple[tuple[str, str], ...]]] = {}
+    datasets: ClassVar[Mapping[str, DatasetRules]] = {}
+    coco_metrics: ClassVar[tuple[str, ...]] = ()
     between: ClassVar[tuple[str, ...]] = ('forward', 'parse_losses', 'train_step')
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
@@ -80,6 +86,17 @@ def host_of(cfg: Mapping[str, Any]) -> Host | None:
     named = HOSTS.get(str(cfg.get('default_scope')))
     hosts = [*([named] if named else []), *HOSTS.values()]
     return next((host for host in hosts if host.has(cfg)), None)
+
+
+def rules_of(dataset: Any) -> DatasetRules | None:
+    """What is known of a dataset, or nothing."""
+    reader, parser = (_defined_by(dataset, name) for name in ('load_data_list', 'parse_data_info'))
+    rules = next((host.datasets[reader] for host in HOSTS.values() if reader in host.datasets), None)
+    return rules if rules is None or rules.parser in ('', parser) else None
+
+
+def _defined_by(thing: Any, method: str) -> str:
+    return str(getattr(getattr(type(thing), method, None), '__qualname__', ''))
 
 
 def is_classifier(cfg: Mapping[str, Any]) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.accounts import DatasetRules, pair_account
 from mmlocal.hosts.base import Host, Size, _images, register_host
 
 
@@ -18,6 +19,7 @@ class MMagic(Host):
 
     name = 'mmagic'
     task = 'sr'
+    datasets: ClassVar = {'BasicImageDataset.load_data_list': DatasetRules(pair_account)}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has a generator."""

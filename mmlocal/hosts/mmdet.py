@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmlocal.hosts.accounts import DatasetRules, coco_account, coco_faults, voc_account
 from mmlocal.hosts.base import Host, Size, _classes, _last, register_host
 
 # FCOS's own settings (arXiv 1904.01355) on one level that sees objects of all sizes, for hosts whose
@@ -40,6 +41,11 @@ class MMDet(Host):
         'mmdet.models.detectors.trident_faster_rcnn': _TWO_STAGE,
         'mmdet.models.detectors.panoptic_two_stage_segmentor': (*_TWO_STAGE, ('semantic_head', 'loss')),
     }
+    datasets: ClassVar = {
+        'CocoDataset.load_data_list': DatasetRules(coco_account, coco_faults, 'CocoDataset.parse_data_info'),
+        'XMLDataset.load_data_list': DatasetRules(voc_account, parser='XMLDataset.parse_data_info'),
+    }
+    coco_metrics = ('CocoMetric.compute_metrics',)
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has boxes to find."""

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmlocal.hosts.accounts import DatasetRules, class_folder_account, class_list_faults
 from mmlocal.hosts.base import Host, Size, _classes, _images, is_classifier, register_host
 
 
@@ -16,6 +17,7 @@ class MMPretrain(Host):
     name = 'mmpretrain'
     task = 'cls'
     labels: ClassVar = {'head': 'gt_label'}
+    datasets: ClassVar = {'CustomDataset.load_data_list': DatasetRules(class_folder_account, class_list_faults)}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether its head has classes."""

@@ -1,32 +1,37 @@
 """Check the data of a config, without training: `python tools/misc/check_dataset.py CONFIG`.
 
-For each split the dataset is built as a run would build it, its classes are compared with the model's and
-with those of its annotation file, every file is looked for, and samples go through the pipeline. Nothing
-is downloaded.
+For each split the dataset is built as a run would build it, what it has kept is held against its annotation file or
+folder, its classes are compared with the model's and with those of the other splits, every file is looked for, and
+samples go through the pipeline. Nothing is downloaded.
 """
 
 import argparse
-from collections import Counter
 
 from mmengine.registry import DefaultScope
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmlocal.cli import add_config_arguments, exit_with_message, read_config
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts import leaves_of
+from mmlocal.hosts.accounts import reading
 from mmlocal.validation.data import (
+    Splits,
+    account_of,
     build_dataset,
-    categories_of,
     check_dataset,
+    check_evaluated,
     check_evaluators,
+    class_names,
     first_middle_last,
-    leaves_of,
     shown,
     targets_of,
 )
 from mmlocal.validation.data.files import check_datasets, loaders_of
 
 SPLITS = ('train', 'val', 'test')
+_FILE_WIDTH = 200
 
 
 def parse_args():
@@ -37,31 +42,20 @@ def parse_args():
     return parser.parse_args()
 
 
-def count_objects(dataset):
-    """Objects by the name of their class, or none where samples have none."""
-    names, found = dict(enumerate(dataset.metainfo.get('classes') or ())), Counter()
-    for i in range(len(dataset)):
-        info = dataset.get_data_info(i)
-        if 'instances' not in info:
-            return None
-        found.update(names.get(one['bbox_label']) for one in info['instances'])
-    return found
-
-
-def describe(dataset, notes, place):
-    """What is annotated in a dataset; what of it nobody reads, or nobody annotated, goes to the notes."""
+def describe(dataset, report, place):
+    """What is annotated in a dataset; what of it nobody annotated goes to the notes."""
     total, annotated = 0, False
     for leaf, where in leaves_of(dataset, place):
-        found = count_objects(leaf)
+        kept = report.reading.kept(leaf)
+        found = kept.objects if kept.objects is not None else kept.labels
         if found is None:
             continue
-        annotated, total = True, total + found.total()
-        classes = leaf.metainfo.get('classes') or ()
-        empty = [name for name in classes if name not in found]
-        unread = [name for name in categories_of(leaf) or () if name not in classes]
-        notes += [f'{where} has no object of {shown(empty)}'] if empty else []
-        notes += [f'{where} does not read {shown(unread)} of its annotation file'] if unread else []
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        annotated = annotated or kept.objects is not None
+        total += kept.objects.total() + kept.ignored if kept.objects is not None else 0
+        empty = [name for i, name in enumerate(class_names(leaf)) if not found[i]]
+        what = 'object' if kept.objects is not None else 'image'
+        report.notes += [f'{where} has no {what} of {shown(empty)}'] if empty else []
+    classes = class_names(dataset)
     parts = [f'{total} objects'] if annotated else []
     return ', '.join(parts + ([f'{len(classes)} classes'] if classes else []))
 
@@ -76,35 +70,74 @@ def shape(sample):
     return ' to '.join('x'.join(map(str, image.shape)) for image in images)
 
 
-def check_loader(loader, place, targets, args, notes, row):
-    """Fill a row of the table.
+class Report:
+    """What is told of all splits: rows of both tables, notes, and faults."""
 
-    Raises:
-        ConfigError: with all that is wrong.
-    """
-    dataset = build_dataset(loader['dataset'], place)
-    row += [type(dataset).__name__, str(len(dataset)), describe(dataset, notes, place)]
-    indices = range(len(dataset)) if args.all else first_middle_last(dataset)
-    row.append(shape(check_dataset(dataset, place, targets, to_train=place.startswith('train'), indices=indices)))
+    def __init__(self, cfg, args, notes):
+        self.cfg, self.args, self.reading = cfg, args, notes
+        self.rows, self.used, self.notes, self.faults = [], [], [], Faults()
+        self.splits = Splits(targets_of(cfg), notes)
+        self._seen = {}
 
+    def add(self, split):
+        """Look at a split.
 
-def check(cfg, args):
-    """Rows of the table, notes, and faults of all splits."""
-    rows, notes, faults, seen = [], [], Faults(), {}
-    targets = targets_of(cfg)
-    for split in SPLITS:
-        with faults.under():
-            check_datasets(cfg, (split,))
-            check_evaluators(cfg, split)
-            for place, loader in loaders_of(cfg, split):
-                name = place.replace('_dataloader', '')
-                same = next((other for other, dataset in seen.items() if dataset == loader['dataset']), None)
-                rows.append([name] + ([f'as {same}'] if same else []))
-                if not same:
-                    seen[name] = loader['dataset']
-                    with faults.under():
-                        check_loader(loader, f'{place}.dataset', targets, args, notes, rows[-1])
-    return rows, notes, faults
+        Raises:
+            ConfigError: with what is wrong with its files as a whole.
+        """
+        check_datasets(self.cfg, (split,))
+        check_evaluators(self.cfg, split)
+        for place, loader in loaders_of(self.cfg, split):
+            name = place.replace('_dataloader', '')
+            same = next((other for other, dataset in self._seen.items() if dataset == loader['dataset']), None)
+            self.rows.append([name] + ([f'as {same}'] if same else []))
+            if not same:
+                self._seen[name] = loader['dataset']
+                with self.faults.under():
+                    self._add_loader(split, loader, f'{place}.dataset')
+
+    def _add_loader(self, split, loader, place):
+        dataset = build_dataset(loader['dataset'], place)
+        self.rows[-1] += [type(dataset).__name__, str(len(dataset)), describe(dataset, self, place)]
+        indices = range(len(dataset)) if self.args.all else first_middle_last(dataset)
+        targets = self.splits.add(split, dataset, place, self.faults)
+        try:
+            sample = check_dataset(dataset, place, targets, to_train=split == 'train', indices=indices)
+            self.rows[-1].append(shape(sample))
+        finally:
+            leaves = list(leaves_of(dataset, place))
+            for leaf, where in leaves:
+                self._add_account(where, account_of(leaf, self.reading))
+        self.notes += check_evaluated(self.cfg, split, leaves, self.reading)
+
+    def _add_account(self, where, account):
+        name = where.replace('_dataloader.dataset', '')
+        for what, tally in account.tallies():
+            self.used.append([name, what, str(tally.read), str(tally.kept)])
+            for reason, one in tally.dropped.items():
+                more = ', …' if one.count > len(one.first) else ''
+                self.used.append([name, what, '', '', str(one.count), reason, ', '.join(one.first) + more])
+        self.notes += [f'{where}: {note}' for note in account.notes]
+
+    def print(self):
+        """The tables, then the notes."""
+        console = Console(highlight=False, soft_wrap=True)
+        if not console.is_terminal:  # a file has room
+            console.width = _FILE_WIDTH
+        tables = (
+            (('', 'dataset', 'images', 'annotations', 'first sample'), self.rows),
+            (('', '', 'read', 'kept', 'not used', 'because', 'first'), self.used),
+        )
+        for columns, rows in tables:
+            table = Table()
+            for column in columns:
+                table.add_column(column, overflow='fold')
+            for row in rows:
+                table.add_row(*map(escape, row))
+            if rows:
+                console.print(table)
+        for note in [*self.notes, *self.splits.odd]:
+            console.print(f'note: {note}', markup=False)
 
 
 @exit_with_message
@@ -113,16 +146,13 @@ def main():
     cfg = read_config(args)
     if not any(cfg.get(f'{split}_dataloader') for split in SPLITS):
         raise ConfigError(f'config {args.config!r} has none of {", ".join(f"{split}_dataloader" for split in SPLITS)}')
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
-        rows, notes, faults = check(cfg, args)
-    table = Table('', 'dataset', 'images', 'annotations', 'first sample')
-    for row in rows:
-        table.add_row(*row)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
-    for note in notes:
-        console.print(f'note: {note}', markup=False)
-    faults.report()
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')), reading() as notes:
+        report = Report(cfg, args, notes)
+        for split in SPLITS:
+            with report.faults.under():
+                report.add(split)
+    report.print()
+    report.faults.report()
 
 
 if __name__ == '__main__':

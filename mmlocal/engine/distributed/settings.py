@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 import mmlocal
 from mmlocal.engine.distributed.ranks import current_ranks
 from mmlocal.engine.resume.run_state import versions
-from mmlocal.validation.data import leaves_of
+from mmlocal.hosts import leaves_of
 from mmlocal.validation.sections import READ_BESIDE_THE_RUNNER
 
 __all__ = ['compare_data', 'compare_settings']

@@ -15,9 +15,10 @@ from mmlocal.validation.data.contents import content_fault
 from mmlocal.validation.data.images import file_fault, paths_of, read_keys
 from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults, reason
+from mmlocal.hosts import leaves_of
 from mmlocal.randomness import undisturbed
 
-__all__ = ['DataError', 'leaves_of', 'name_samples', 'read_samples']
+__all__ = ['DataError', 'name_samples', 'read_samples']
 
 
 class DataError(ConfigError):
@@ -33,19 +34,6 @@ class DataError(ConfigError):
 
     def __init__(self, *faults: str) -> None:
         super().__init__(*(fault.rpartition(f'{DataError.__name__}: ')[2].strip() for fault in faults))
-
-
-def leaves_of(dataset: Any, place: str) -> Iterator[tuple[Any, str]]:
-    """The datasets inside of wrappers and concatenations that read files, each with its place in the config."""
-    if hasattr(dataset, 'prepare_data') and hasattr(dataset, 'get_data_info'):
-        yield dataset, place
-    elif hasattr(dataset, 'datasets'):
-        for i, one in enumerate(dataset.datasets):
-            yield from leaves_of(one, f'{place}.datasets[{i}]')
-    elif hasattr(dataset, 'dataset'):
-        yield from leaves_of(dataset.dataset, f'{place}.dataset')
-    elif hasattr(dataset, '_dataset'):  # mmengine's cut to num_batch_per_epoch
-        yield from leaves_of(dataset._dataset, place)
 
 
 def name_samples(dataset: Any, place: str, targets: Targets) -> None:
