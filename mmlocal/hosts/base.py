@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from torch import Tensor
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.accounts import DatasetRules
 
 __all__ = [
     'HOSTS',
@@ -22,6 +23,7 @@ __all__ = [
     'merged',
     'no_head',
     'register_host',
+    'rules_of',
 ]
 
 Size = tuple[int, int]
@@ -39,6 +41,9 @@ class Host:
         own_classes: types of heads that have classes of their own.
         loss_heads: by the module that defines a model's `loss`, its heads in the order in which they run, each with
             the method that gives its losses. Only for models whose loss is the plain sum of these.
+        datasets: by the qualified name of the method that reads their samples, `CocoDataset.load_data_list`, what is
+            known of its datasets; so it is of those that inherit the method.
+        coco_metrics: qualified names of methods by which metrics evaluate on an `ann_file` of COCO's format.
         between: the model's methods that stand between a head's losses and their sum.
         data_preprocessor: type of one whose config names none.
         light_metrics: whether its metrics load no networks, so that they can be built to see what they take.
@@ -51,6 +56,8 @@ class Host:
     reads_names: ClassVar[tuple[str, ...]] = ()
     own_classes: ClassVar[tuple[str, ...]] = ()
     loss_heads: ClassVar[Mapping[str, tuple[tuple[str, str], ...]]] = {}
+    datasets: ClassVar[Mapping[str, DatasetRules]] = {}
+    coco_metrics: ClassVar[tuple[str, ...]] = ()
     between: ClassVar[tuple[str, ...]] = ('forward', 'parse_losses', 'train_step')
     data_preprocessor: ClassVar[str | None] = None
     light_metrics: ClassVar[bool] = False
@@ -113,6 +120,17 @@ def host_of(cfg: Mapping[str, Any]) -> Host | None:
 def host_named(cfg: Mapping[str, Any]) -> Host:
     """The host of a config's `default_scope`; one that has nothing of its own if there is none."""
     return HOSTS.get(str(cfg.get('default_scope')), Host())
+
+
+def rules_of(dataset: Any) -> DatasetRules | None:
+    """What is known of a dataset, or nothing."""
+    reader, parser = (_defined_by(dataset, name) for name in ('load_data_list', 'parse_data_info'))
+    rules = next((host.datasets[reader] for host in HOSTS.values() if reader in host.datasets), None)
+    return rules if rules is None or rules.parser in ('', parser) else None
+
+
+def _defined_by(thing: Any, method: str) -> str:
+    return str(getattr(getattr(type(thing), method, None), '__qualname__', ''))
 
 
 def is_classifier(cfg: Mapping[str, Any]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.model import BaseModel
 
 from mmlocal.errors import reason
+from mmlocal.hosts.accounts import DatasetRules, pair_account
 from mmlocal.hosts.base import Host, Size, _images, no_head, register_host
 from mmlocal.hosts.trial import in_host
 from mmlocal.randomness import undisturbed
@@ -28,6 +29,7 @@ class MMagic(Host):
     name = 'mmagic'
     task = 'sr'
     own_init_cfg = True
+    datasets: ClassVar = {'BasicImageDataset.load_data_list': DatasetRules(pair_account)}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has a generator."""

@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import TASK_UTILS
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.accounts import DatasetRules, coco_account, coco_faults, voc_account
 from mmlocal.hosts.base import Host, Size, find_classes, no_head, register_host
 from mmlocal.hosts.trial import STRIDE, in_host, trains
 from mmlocal.registry import MODELS
@@ -57,6 +58,11 @@ class MMDet(Host):
         'mmdet.models.detectors.trident_faster_rcnn': _TWO_STAGE,
         'mmdet.models.detectors.panoptic_two_stage_segmentor': (*_TWO_STAGE, ('semantic_head', 'loss')),
     }
+    datasets: ClassVar = {
+        'CocoDataset.load_data_list': DatasetRules(coco_account, coco_faults, 'CocoDataset.parse_data_info'),
+        'XMLDataset.load_data_list': DatasetRules(voc_account, parser='XMLDataset.parse_data_info'),
+    }
+    coco_metrics = ('CocoMetric.compute_metrics',)
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has objects to find."""

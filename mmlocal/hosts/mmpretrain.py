@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmlocal.hosts.accounts import DatasetRules, class_folder_account, class_list_faults
 from mmlocal.hosts.base import Host, Size, _images, find_classes, no_head, register_host
 from mmlocal.hosts.trial import in_host
 from mmlocal.registry import MODELS
@@ -25,6 +26,7 @@ class MMPretrain(Host):
     light_metrics = True
     data_preprocessor = 'ClsDataPreprocessor'
     labels: ClassVar = {'head': 'gt_label'}
+    datasets: ClassVar = {'CustomDataset.load_data_list': DatasetRules(class_folder_account, class_list_faults)}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has a head, as detectors and segmentors have none of that name."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from mmlocal.hosts.accounts import DatasetRules, segmentation_account
 from mmlocal.hosts.base import Host, Size, _images, find_classes, find_part, no_head, register_host
 from mmlocal.hosts.trial import trains
 
@@ -30,6 +31,7 @@ class MMSeg(Host):
         'mmseg.models.segmentors.encoder_decoder': (('decode_head', 'loss'), ('auxiliary_head', 'loss')),
     }
     between = ('_decode_head_forward_train', '_auxiliary_head_forward_train', *Host.between)
+    datasets: ClassVar = {'BaseSegDataset.load_data_list': DatasetRules(segmentation_account)}
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether it has a decode head."""

@@ -16,6 +16,7 @@ from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
 from mmlocal.validation.data.files import check_datasets
+from mmlocal.validation.data.loaders import check_loaders
 from mmlocal.validation.optimizers import check_optim_wrapper
 from mmlocal.validation.own_components import check_component
 from mmlocal.validation.sections import check_forms, check_keys, check_scope, check_sections
@@ -51,6 +52,8 @@ def validate(
         check_keys(cfg)
     with faults.under():
         check_datasets(cfg, splits)
+    with faults.under():
+        check_loaders(cfg, splits)
     if is_local(cfg) and cfg.get('compile'):
         faults.found.append(
             'compile would compile whole training steps, and the blocks learn within them: use model.backbone.compile'

@@ -178,11 +178,16 @@ FAULTS = {
         f"{PLACE}.ann_file = 'ROOT/a.json' is not JSON, or not all of it: Expecting value: line 1 column 1 (char 0)",
     ),
     'cut JSON': ('coco', cut('a.json'), f"{PLACE}.ann_file = 'ROOT/a.json' is not JSON, or not all of it: ..."),
-    'other JSON': ('coco', write('a.json', '[1]'), f'{PLACE} cannot be read: ...'),
+    'other JSON': (
+        'coco',
+        write('a.json', '[1]'),
+        f"{PLACE}.ann_file = 'ROOT/a.json' holds a list: a dict with images, annotations, categories is needed",
+    ),
     'record without a box': (
         'coco',
         annotations(lambda a: a['annotations'][2].pop('bbox')),
-        f"{PLACE} has a record that cannot be read (file_name = '2.jpg'): KeyError: bbox",
+        f"{PLACE}.ann_file = 'ROOT/a.json': annotations[2] (id 2) has no bbox, where four...is needed. "
+        'So it is in 1 of 4 annotations: correct or remove them',
     ),
     'no XML': (
         'voc',
@@ -222,7 +227,8 @@ FAULTS = {
     'no object of the classes of VOC': (
         'voc',
         dataset_set(metainfo=dict(classes=('car',))),
-        f'{PLACE} has no object of the classes car; its objects are called cat',
+        f'{PLACE} has no object of the classes car to learn from: their name is none of metainfo.classes: '
+        "'cat' 4 times. Did you mean 'car'? (4 of 4, first object[0] of 0.xml)",
     ),
     'head with other classes': (
         'coco',
@@ -256,8 +262,7 @@ FAULTS = {
     'label map with raw ids': (
         'cityscapes',
         raw_ids,
-        f"{PLACE}: sample 1 of 4 (img_path = 'ROOT/images/1_leftImg8bit.png', "
-        "seg_map_path = 'ROOT/labels/1_gtFine_labelTrainIds.png') has label 19, 20, 21, 22, 23 … (13): "
+        f"{PLACE} has label 19, 20, 21, 22, 23 … (13) in 'ROOT/labels/1_gtFine_labelTrainIds.png': "
         'model.decode_head.num_classes = 19 allows 0 … 18, and 255 to be ignored',
     ),
     # sizes of pairs
@@ -296,7 +301,7 @@ FAULTS = {
     'no objects, filtered': (
         'coco',
         annotations(lambda a: a.update(annotations=[])),
-        f'{PLACE} has no object of the classes cat, dog',
+        f'{PLACE} has no object of the classes cat, dog to learn from',
     ),
     'no objects, unfiltered': (
         'coco',
@@ -304,7 +309,7 @@ FAULTS = {
             annotations(lambda a: a.update(annotations=[]))(root, cfg),
             dataset_set(filter_cfg=None)(root, cfg),
         ),
-        f'{PLACE} has no object of the classes cat, dog',
+        f'{PLACE} has no object of the classes cat, dog to learn from',
     ),
     'no images of Cityscapes': (
         'cityscapes',

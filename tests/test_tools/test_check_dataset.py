@@ -1,6 +1,7 @@
 """The tool that checks the data of a config, on a dataset of every layout."""
 
 import hashlib
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from mmpretrain.datasets import CIFAR10
 
+COLUMNS = ('', 'dataset', 'images', 'annotations', 'first sample')
 CONFIGS = Path(__file__).parents[2] / 'configs'
 LAYOUTS = {
     'faster_rcnn_r18_mini-coco': ['CocoDataset', '2', '5 objects, 10 classes', '3x128x128'],
@@ -36,8 +38,10 @@ def check(call, monkeypatch):
     def check(folder, config, *args):
         monkeypatch.chdir(folder)
         result = call('misc/check_dataset', config, *args)
-        lines = [line.split('│') for line in result.out.splitlines() if '│' in line]
-        table = {cells[1].strip(): [cell.strip() for cell in cells[2:-1]] for cells in lines}
+        lines = [[cell.strip() for cell in line.split('│')[1:-1]] for line in result.out.splitlines() if '│' in line]
+        # The first table has a row a split; `check.used` are those of the second.
+        table = {cells[0]: cells[1:] for cells in lines if len(cells) == len(COLUMNS)}
+        check.used = [cells for cells in lines if len(cells) != len(COLUMNS)]
         return result.code, table, [line for line in result.errors if line.startswith('error: ')]
 
     return check
@@ -71,6 +75,23 @@ def test_all_faults_of_all_splits_are_told_with_what_could_be_read(check, tmp_pa
     assert len(faults) == len(starts)
     for fault, start in zip(faults, starts, strict=True):
         assert fault.startswith(start)
+
+
+@pytest.mark.integration
+def test_what_is_not_used_is_told_with_the_first_three(check, tmp_path, mini_sets):
+    shutil.copytree(mini_sets / 'data', tmp_path / 'data')
+    path = tmp_path / 'data' / 'mini-coco' / 'annotations' / 'instances_train2017.json'
+    content = json.loads(path.read_text())
+    for one in content['annotations'][1:5]:
+        one['area'] = 0
+    path.write_text(json.dumps(content))
+    code, _, faults = check(tmp_path, CONFIGS / 'e2e' / 'faster_rcnn_r18_mini-coco.py')
+    assert (code, faults) == (0, [])
+    rows = [row[2:] for row in check.used if row[:2] == ['train', 'objects']]
+    read = len(content['annotations'])
+    assert rows[0][:2] == [str(read), str(read - 4)]
+    assert rows[1][2:4] == ['4', 'area is 0 or less']
+    assert ' '.join(row[4] for row in rows[1:]).count('annotations[') == 3
 
 
 @pytest.mark.integration

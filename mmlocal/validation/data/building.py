@@ -13,8 +13,11 @@ import mmengine
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from mmlocal.validation.data.categories import check_categories, check_objects
 from mmlocal.errors import ConfigError, Faults, reason
+from mmlocal.hosts import rules_of
+from mmlocal.hosts.accounts import current_reading, xml_fault
+from mmlocal.validation.data.accounting import account_of, no_object
+from mmlocal.validation.data.categories import check_categories
 
 __all__ = ['annotation_fault', 'build_dataset', 'explain']
 
@@ -89,6 +92,7 @@ def _explain(config: Mapping[str, Any]) -> None:
         raise ConfigError(f' cannot be built: {reason(error)}') from error
     if not isinstance(dataset, BaseDataset):
         return
+    _explain_files(dataset)
     dataset.parse_data_info = _naming(dataset.parse_data_info)
     try:
         dataset.data_list = dataset.load_data_list()
@@ -99,14 +103,35 @@ def _explain(config: Mapping[str, Any]) -> None:
     _explain_empty(dataset)
 
 
+def _explain_files(dataset: Any) -> None:
+    """What is known to be wrong with the files of such a dataset."""
+    rules = rules_of(dataset)
+    try:
+        faults = rules.faults(dataset, current_reading()) if rules else []
+    except (OSError, AttributeError):  # of a file that is not there, or a dataset that reads otherwise after all
+        return
+    if faults:
+        raise ConfigError(*faults)
+
+
 def _explain_empty(dataset: Any) -> None:
-    loaded = dataset.data_list
+    loaded, notes = dataset.data_list, current_reading()
     if not loaded:
         raise ConfigError(f' has no images: {type(dataset).__name__} found none by {_sources(dataset)}')
-    check_categories(dataset, thorough=True)
-    if not dataset.filter_data():
-        check_objects(dataset, loaded)
-        raise ConfigError(f'filter_cfg = {dataset.filter_cfg} leaves none of the {len(loaded)} images')
+    check_categories(dataset, notes)
+    if dataset.filter_data():
+        return
+    notes.note_kept(dataset, [])
+    account = account_of(dataset, notes)
+    if account.faults:
+        raise ConfigError(*account.faults)
+    if _has_no_object(loaded):
+        raise ConfigError(no_object(dataset, account))
+    raise ConfigError(f'filter_cfg = {dataset.filter_cfg} leaves none of the {len(loaded)} images')
+
+
+def _has_no_object(infos: list[Any]) -> bool:
+    return all('instances' in info and not info['instances'] for info in infos)
 
 
 def annotation_fault(path: str) -> str:
@@ -131,7 +156,8 @@ def _naming(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         except Exception as error:  # whatever a record makes a dataset raise
             image = record.get('raw_img_info', record)
             name = next((f'{key} = {image[key]!r}' for key in ('xml_path', 'file_name') if key in image), record)
-            raise ConfigError(f' has a record that cannot be read ({name}): {reason(error)}') from error
+            fault = xml_fault(image['xml_path']) if 'xml_path' in image else ''
+            raise ConfigError(f' has a record that cannot be read ({name}): {fault or reason(error)}') from error
 
     return named
 

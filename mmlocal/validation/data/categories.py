@@ -2,90 +2,89 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
 from typing import Any
-from xml.etree import ElementTree
 
-import mmengine
-
+from mmlocal.errors import ConfigError, Faults, nearest
+from mmlocal.hosts.accounts import CocoFile, Reading
 from mmlocal.validation.data.contents import shown
 from mmlocal.validation.data.targets import Targets
-from mmlocal.errors import ConfigError, Faults, nearest
 
-__all__ = ['categories_of', 'check_categories', 'check_classes', 'check_objects']
-
-# An annotation file below this takes about a second to be read a second time.
-_READ_TWICE_BYTES = 32 * 2**20
-_FILES_NAMED = 100
+__all__ = ['categories_of', 'check_categories', 'check_classes', 'class_names', 'compare_categories']
 
 
-def categories_of(dataset: Any) -> list[str] | None:
-    """Names in an annotation file, in its order; none for datasets that do not find their classes by these.
+def categories_of(dataset: Any, notes: Reading) -> CocoFile | None:
+    """The annotation file by whose categories a dataset finds its classes; none for datasets that do not.
 
     Those of LVIS and Objects365 are `CocoDataset`s too, and take all categories as they come.
     """
     load = getattr(type(dataset), 'load_data_list', None)
     if getattr(load, '__qualname__', '') != 'CocoDataset.load_data_list':
         return None
-    content = mmengine.load(dataset.ann_file, backend_args=getattr(dataset, 'backend_args', None))
-    return [category['name'] for category in content.get('categories', [])]
+    return notes.coco_file(dataset.ann_file, getattr(dataset, 'backend_args', None))
 
 
-def check_categories(dataset: Any, thorough: bool) -> None:
+def check_categories(dataset: Any, notes: Reading) -> None:
     """Compare the classes of a dataset in COCO's format with the categories of its file.
 
     The host reads the annotations of the classes that it finds, and numbers them in the order of the
     file: one that is missing shifts all labels behind it.
 
     Raises:
-        ConfigError: if a class is not in the file, or the order is another one.
+        ConfigError: if a class is not in the file, several have its name, or the order is another one.
     """
     classes = dataset.metainfo.get('classes') or ()
-    if not hasattr(dataset, 'cat_ids') or isinstance(classes, str):
-        return
-    local = os.path.isfile(dataset.ann_file) and os.path.getsize(dataset.ann_file) < _READ_TWICE_BYTES
-    if not (thorough or local or len(dataset.cat_ids) != len(classes)):
-        return
-    names = categories_of(dataset)
-    if names is None:
-        return
+    file = None if isinstance(classes, str) else categories_of(dataset, notes)
+    if file is not None:
+        compare_categories(file, classes, 'metainfo.classes')
+
+
+def compare_categories(file: CocoFile, classes: Any, place: str) -> None:
+    """Compare classes with the categories of a file.
+
+    Raises:
+        ConfigError: if a class is not in the file, several have its name, or the order is another one.
+    """
+    names = [name for _, name in file.categories]
     missing = [name for name in classes if name not in names]
     if missing:
         raise ConfigError(
-            f'metainfo.classes: no category of {dataset.ann_file!r} is called {shown(missing)}. '
+            f'{place}: no category of {file.path!r} is called {shown(missing)}. '
             f'It has {shown(names) or "none"}.{nearest(missing[0], names)}'
         )
+    twice = [name for name, count in Counter(names).items() if count > 1 and name in classes]
+    if twice:
+        raise ConfigError(f'{place}: {_doubled(file, twice[0])}')
     ordered = [name for name in names if name in classes]
     if ordered != list(classes):
         raise ConfigError(
-            f'metainfo.classes = {tuple(classes)}: {dataset.ann_file!r} has {tuple(ordered)}, and the labels are '
-            'numbered in the order of the file. Give the classes in that order, each once'
+            f'{place} = {tuple(classes)}: {file.path!r} has {tuple(ordered)}, and the labels are numbered in the '
+            'order of the file. Give the classes in that order, each once'
         )
 
 
-def check_objects(dataset: Any, infos: Iterable[Mapping[str, Any]]) -> None:
-    """Look for one object to train on.
+def _doubled(file: CocoFile, name: str) -> str:
+    """What is said of categories of one name, and how one of them is done without."""
+    count = Counter(file.category_ids)
+    ids = [key for key, called in file.categories if called == name]
+    empty = [key for key in ids if not count[key]]
+    spare = empty[: len(ids) - 1] or ids[1:]
+    kept = next(key for key in ids if key not in spare)
+    moved = '' if empty else f', and write category_id = {kept!r} in the annotations that have it'
+    return (
+        f'{len(ids)} categories of {file.path!r} are called {name!r} (id {", ".join(map(repr, ids))}), and each would take '
+        f'a label. Remove that of id {", ".join(map(repr, spare))} from its categories'
+        f'{", as no object is of it" if empty else moved}; or give it another name'
+    )
 
-    Raises:
-        ConfigError: if the samples have objects by their format, and none by their content.
-    """
-    seen = False
-    for info in infos:
-        if 'instances' not in info or info['instances']:
-            return
-        seen = True
-    if seen:
-        classes = dataset.metainfo.get('classes') or []
-        raise ConfigError(f' has no object of the classes {shown(classes)}{_names_in_xml(dataset)}')
 
-
-def _names_in_xml(dataset: Any) -> str:
-    """What the objects of VOC's format are called, where none is called as a class is."""
-    infos = (dataset.data_list or [dataset.get_data_info(i) for i in range(len(dataset))])[:_FILES_NAMED]
-    paths = [info['xml_path'] for info in infos if 'xml_path' in info]
-    names = {item.findtext('name') or '' for path in paths for item in ElementTree.parse(path).iter('object')}
-    return f'; its objects are called {shown(sorted(names))}' if names else ''
+def class_names(dataset: Any) -> list[str]:
+    """The names of a dataset's classes; of a concatenation of sets whose metainfo differs, those of the first."""
+    metainfo = getattr(dataset, 'metainfo', None) or {}
+    if isinstance(metainfo, (list, tuple)):
+        metainfo = metainfo[0]
+    classes = metainfo.get('classes')
+    return [] if isinstance(classes, str) else list(classes or ())
 
 
 def check_classes(dataset: Any, place: str, targets: Targets) -> None:
@@ -95,6 +94,8 @@ def check_classes(dataset: Any, place: str, targets: Targets) -> None:
         ConfigError: with every head that has another number of classes.
     """
     metainfo = getattr(dataset, 'metainfo', None) or {}
+    # mmdet's concatenation has one each where they differ, if only in a palette.
+    metainfo = metainfo[0] if isinstance(metainfo, (list, tuple)) else metainfo
     classes = metainfo.get('classes')
     if isinstance(classes, str):
         raise ConfigError(f'{place}.metainfo.classes = {classes!r} is a text: give a tuple, ({classes!r},)')

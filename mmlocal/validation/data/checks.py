@@ -6,19 +6,25 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mmlocal.validation.data.categories import check_categories, check_classes, check_objects
-from mmlocal.validation.data.contents import shown
-from mmlocal.validation.data.images import paths_of, read_keys
-from mmlocal.validation.data.samples import name_samples, read_samples
-from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.hosts import leaves_of
+from mmlocal.hosts.accounts import Account, Reading, current_reading
 from mmlocal.randomness import undisturbed
+from mmlocal.validation.data.accounting import account_of, without_objects
+from mmlocal.validation.data.categories import check_categories, check_classes
+from mmlocal.validation.data.contents import shown
+from mmlocal.validation.data.images import is_local, paths_of, read_keys
+from mmlocal.validation.data.label_maps import check_label_maps
+from mmlocal.validation.data.pixels import check_headers
+from mmlocal.validation.data.samples import name_samples, read_samples
+from mmlocal.validation.data.targets import Targets
 
 __all__ = ['check_dataset', 'first_middle_last']
 
 # A run looks whether so many samples have their files, spread over the dataset: on a local disk 0.1 s.
 _LOOKED_AT = 5000
+# And at the headers of so many: 0.1 s.
+_OPENED = 1000
 
 
 @undisturbed()
@@ -26,6 +32,8 @@ def check_dataset(
     dataset: Any, place: str, targets: Targets, to_train: bool = False, indices: Sequence[int] | None = None
 ) -> Any:
     """Look at a dataset; from here on, a sample of it that is wrong raises a `DataError`.
+
+    What is odd is noted in the accounts of the `reading` that is going on.
 
     Args:
         dataset: built, with whatever wrappers it has.
@@ -41,15 +49,20 @@ def check_dataset(
     Raises:
         ConfigError: with all that was found.
     """
-    faults, missing, thorough = Faults(), Faults(), indices is not None
-    leaves = list(leaves_of(dataset, place))
+    faults, missing, thorough, notes = Faults(), Faults(), indices is not None, current_reading()
+    leaves, suspects = list(leaves_of(dataset, place)), []
     for leaf, where in leaves:
-        with faults.under(where):
-            check_categories(leaf, thorough)
+        account = account_of(leaf, notes)
+        faults.add(where, account.faults)
+        if not account.faults:
+            with faults.under(where):
+                check_categories(leaf, notes)
         with missing.under(where):
-            _check_files(leaf, len(leaf) if thorough else _LOOKED_AT)
+            account.notes += _check_files(leaf, len(leaf) if thorough else _LOOKED_AT)
+        with faults.under(where):
+            suspects.append((leaf, where, _look(leaf, targets, account, thorough, notes)))
     if to_train:
-        faults.add('', _without_objects(leaves))
+        faults.add('', without_objects(leaves, notes))
     with faults.under():
         check_classes(dataset, place, targets)
     # Labels are no fault of a sample where the classes are one of the whole dataset.
@@ -58,6 +71,9 @@ def check_dataset(
     with faults.under():
         missing.report()
         sample = read_samples(dataset, place, first_middle_last(dataset) if indices is None else indices)
+    for leaf, where, which in suspects if not missing.found else ():
+        with faults.under():
+            read_samples(leaf, where, which)
     faults.report()
     return sample
 
@@ -67,27 +83,74 @@ def first_middle_last(dataset: Any) -> list[int]:
     return sorted({0, len(dataset) // 2, len(dataset) - 1})
 
 
-def _without_objects(leaves: Sequence[tuple[Any, str]]) -> list[str]:
-    """What is said of datasets without an object; nothing where another one has some, as with unlabelled images."""
-    faults = Faults()
-    for leaf, where in leaves:
-        with faults.under(where):
-            check_objects(leaf, (leaf.get_data_info(i) for i in range(len(leaf))))
-    return faults.found if len(faults.found) == len(leaves) else []
+def _look(dataset: Any, targets: Targets, account: Account, thorough: bool, notes: Reading) -> list[int]:
+    """Look into the files; what is odd goes to the account.
+
+    Returns:
+        Samples that have to be read.
+
+    Raises:
+        ConfigError: with what cannot be meant.
+    """
+    suspects = _mislabelled(dataset, targets, notes)
+    if is_local(dataset):
+        size = len(dataset)
+        looked = check_headers(dataset, targets, range(0, size, 1 if thorough else -(-size // _OPENED) or 1))
+        account.notes += looked.odd
+        account.notes += check_label_maps(dataset, targets, _spread(size))
+        suspects += looked.suspects[:3]
+    return suspects
 
 
-def _check_files(dataset: Any, at_most: int) -> None:
+def _spread(size: int) -> list[int]:
+    """All indices, in such an order that the first ones are from all over."""
+    step = max(1, round(size**0.5))
+    return [i for start in range(step) for i in range(start, size, step)]
+
+
+def _mislabelled(dataset: Any, targets: Targets, notes: Reading) -> list[int]:
+    """The first samples whose label is that of no class, where a sample has one."""
+    labels = notes.kept(dataset).labels
+    if targets.labels != 'gt_label' or not labels:
+        return []
+    allowed = next(iter(targets.num_classes.values()))
+    if 0 <= min(labels) and max(labels) < allowed:
+        return []
+    wrong = (i for i in range(len(dataset)) if not 0 <= int(dataset.get_data_info(i)['gt_label']) < allowed)
+    return [i for i, _ in zip(wrong, range(3), strict=False)]
+
+
+def _check_files(dataset: Any, at_most: int) -> list[str]:
     """Look whether the files are there that the first transforms open.
+
+    Returns:
+        That some are missing which the pipeline passes over.
 
     Raises:
         ConfigError: that counts and names those that are not.
     """
     keys, size = read_keys(dataset), len(dataset)
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    if any(getattr(one, name, None) for one in transforms for name in ('backend_args', 'file_client_args')):
-        return
+    if not is_local(dataset):
+        return []
     step = -(-size // at_most) if size else 1
     paths = [path for i in range(0, size, step) for _, path in paths_of(dataset.get_data_info(i), keys)]
     missing = [path for path in paths if not os.path.exists(path)]
-    if missing:
-        raise ConfigError(f' lacks {len(missing)} of the {len(paths)} files looked for: {shown(missing)}')
+    if not missing:
+        return []
+    said = f'{len(missing)} of the {len(paths)} files looked for: {shown(missing)}'
+    passed_over = any(getattr(one, 'ignore_empty', False) for one in dataset.pipeline.transforms)
+    if passed_over and not dataset.test_mode and len(missing) < len(paths):
+        return [f'ignore_empty = True passes over {said}, which do not exist']
+    raise ConfigError(f' lacks {said}{_hint(missing[0])}')
+
+
+def _hint(path: str) -> str:
+    """Why a path may be wrong that looks right."""
+    name = os.path.basename(path)
+    if '\ufeff' in path:
+        return '. The list of them begins with a byte order mark: save it as UTF-8 without'
+    if name != name.strip() or '\r' in path:
+        return '. There is a blank at an end of the name'
+    if '\\' in path:
+        return '. Write / in the place of \\ between folders'
+    return ''

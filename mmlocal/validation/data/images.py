@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ['file_fault', 'paths_of', 'read_keys']
+__all__ = ['file_fault', 'is_local', 'paths_of', 'read_keys']
 
 
 def read_keys(dataset: Any) -> set[str]:
@@ -25,6 +25,12 @@ def read_keys(dataset: Any) -> set[str]:
         if getattr(transform, 'with_seg', False):
             keys.add('seg_map_path')
     return keys
+
+
+def is_local(dataset: Any) -> bool:
+    """Whether its files are on a disk, as far as its transforms tell."""
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return not any(getattr(one, name, None) for one in transforms for name in ('backend_args', 'file_client_args'))
 
 
 def paths_of(info: Mapping[str, Any], keys: set[str]) -> Iterator[tuple[str, str]]:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.logging import print_log
+from mmengine.runner import Runner
 from torch import nn
 
-from mmlocal.validation.data.building import annotation_fault, explain
-from mmlocal.validation.data.checks import check_dataset
-from mmlocal.validation.data.targets import targets_of
-from mmlocal.validation.data.files import loaders_of
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts.accounts import Reading, reading
 from mmlocal.randomness import undisturbed
+from mmlocal.validation.data.accounting import account_of
+from mmlocal.validation.data.batches import check_batches, check_single_image
+from mmlocal.validation.data.building import explain
+from mmlocal.validation.data.checks import check_dataset
+from mmlocal.validation.data.evaluators import check_evaluated, check_evaluators
+from mmlocal.validation.data.files import loaders_of
+from mmlocal.hosts import leaves_of
+from mmlocal.validation.data.splits import Splits
+from mmlocal.validation.data.targets import targets_of
 
-__all__ = ['check_evaluators', 'check_loops']
+__all__ = ['check_loops']
 
 
 def check_loops(runner: Runner, splits: Iterable[str]) -> list[tuple[str, Any]]:
     """Build the loops of a runner, and look at their data.
 
     The runner keeps the loops, so each dataset is built once, as without this. From here on, a sample
-    that is wrong raises a `DataError`.
+    that is wrong raises a `DataError`. What is not used of the data is logged, a line a reason.
 
     Returns:
         The data loaders, each with its place in the config.
@@ -31,21 +39,50 @@ def check_loops(runner: Runner, splits: Iterable[str]) -> list[tuple[str, Any]]:
     Raises:
         ConfigError: with all that was found.
     """
-    faults, targets, loaders = Faults(), targets_of(runner.cfg), []
-    for split in splits:
-        with faults.under():
-            for place, loader in _build(runner, split):
-                loaders.append((place, loader))
+    faults, loaders = Faults(), []
+    with reading() as notes:
+        compared = Splits(targets_of(runner.cfg), notes)
+        for split in splits:
+            with faults.under():
+                built = _build(runner, split)
+                loaders += built
+                for place, loader in built:
+                    _check_loader(runner, split, place, loader, compared, faults)
+                leaves = [one for place, loader in built for one in leaves_of(loader.dataset, f'{place}.dataset')]
                 with faults.under():
-                    first = check_dataset(loader.dataset, f'{place}.dataset', targets, to_train=split == 'train')
-                if split == 'train':
-                    with faults.under(place):
-                        _check_batches(runner, loader)
-                    if not faults.found:
-                        with faults.under():
-                            _check_image_with_model(runner, first)
+                    compared.odd += check_evaluated(runner.cfg, split, leaves, notes)
+        _log(loaders, compared.odd, notes)
     faults.report()
     return loaders
+
+
+def _check_loader(runner: Runner, split: str, place: str, loader: Any, compared: Splits, faults: Faults) -> None:
+    """Look at one data loader and its dataset."""
+    targets, before = compared.targets, len(faults.found)
+    with faults.under():
+        targets = compared.add(split, loader.dataset, f'{place}.dataset', faults)
+        first = check_dataset(loader.dataset, f'{place}.dataset', targets, to_train=split == 'train')
+    if split != 'train':
+        return
+    with faults.under(place):
+        check_batches(runner, loader)
+    if len(faults.found) == before:
+        with faults.under():
+            _check_image_with_model(runner, first)
+        with faults.under(place):
+            check_single_image(runner, loader, first)
+
+
+def _log(loaders: Iterable[tuple[str, Any]], odd: Iterable[str], notes: Reading) -> None:
+    """Say what of the data is not used, and what else is odd."""
+    lines = [
+        line
+        for place, loader in loaders
+        for leaf, where in leaves_of(loader.dataset, f'{place}.dataset')
+        for line in account_of(leaf, notes).lines(where)
+    ]
+    for line in (*lines, *odd):
+        print_log(line, logger='current', level=logging.WARNING)
 
 
 def _build(runner: Runner, split: str) -> list[tuple[str, Any]]:
@@ -69,27 +106,6 @@ def _explain_loop(cfg: Mapping[str, Any], split: str, configs: Iterable[tuple[st
             explain(config.get('dataset'), f'{place}.dataset')
     faults.report()
     check_evaluators(cfg, split)
-
-
-def check_evaluators(cfg: Mapping[str, Any], split: str) -> None:
-    """Look at the annotation files that the evaluators of a split read themselves.
-
-    Raises:
-        ConfigError: if one is not JSON.
-    """
-    evaluators = cfg.get(f'{split}_evaluator')
-    for one in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
-        path = one.get('ann_file') if isinstance(one, Mapping) else None
-        fault = annotation_fault(path or '')
-        if fault:
-            raise ConfigError(f'{split}_evaluator.ann_file = {path!r} {fault}')
-
-
-def _check_batches(runner: Runner, loader: Any) -> None:
-    """An epoch without a batch trains nothing and says nothing, or fails in a scheduler."""
-    if isinstance(runner.train_loop, EpochBasedTrainLoop) and not len(loader):
-        size, images = runner.cfg.train_dataloader.get('batch_size', 1), len(loader.dataset)
-        raise ConfigError(f'batch_size = {size}, but there are {images} images, and an incomplete batch is dropped')
 
 
 def _check_image_with_model(runner: Runner, sample: Any) -> None:

@@ -1,4 +1,4 @@
-"""The datasets that read files, inside of those that wrap and concatenate them."""
+"""The datasets inside of a dataset."""
 
 from __future__ import annotations
 
