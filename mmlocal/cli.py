@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import functools
 import importlib.util
 import inspect
@@ -19,11 +18,12 @@ from mmengine.config import Config, DictAction
 from mmlocal.config import find_backbone, leaf_text, make_local
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
-from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
+from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, is_of_disk, nearest, reason, similar
 from mmlocal.hosts import import_hosts, name_installed_distributions
 from mmlocal.planning import plan
 from mmlocal.validation import validate
 from mmlocal.validation.sections import READ_BESIDE_THE_RUNNER
+from mmlocal.validation.telling import telling
 
 __all__ = [
     'add_config_arguments',
@@ -35,9 +35,6 @@ __all__ = [
     'read_config',
     'use_amp',
 ]
-
-# What a disk says that is full, broken or write-protected: nobody's bug.
-_DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +88,8 @@ def prepare(cfg: Config, splits: Iterable[str], checkpoint: tuple[str, str] | No
     Raises:
         ConfigError: with all that was found.
     """
-    cfg = validate(cfg, splits, checkpoint)
+    with telling(cfg, 'the config cannot be checked'):
+        cfg = validate(cfg, splits, checkpoint)
     found, faults = find_backbone(cfg), Faults()
     with faults.under(f'{found[0]}.partition' if found else ''):
         cfg = plan(cfg, checkpoint[1] if checkpoint else None)
@@ -220,7 +218,7 @@ def exit_with_message(main: Callable[[], None]) -> Callable[[], None]:
         except NonFiniteLossError as error:
             _exit(str(error))
         except OSError as error:
-            if error.errno not in _DISK:
+            if not is_of_disk(error):
                 raise
             _exit(f'{error.filename or "a file"}: {error.strerror}')
         finally:

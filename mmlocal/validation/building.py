@@ -15,8 +15,9 @@ from mmengine.registry import Registry
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
+from mmlocal.validation.telling import place_of
 
-__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent']
+__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent', 'with_stock_network']
 
 Build = Callable[[], Any]
 # Its samples are never looked at.
@@ -24,14 +25,14 @@ _DATASET = (0,) * 8
 
 
 @undisturbed()
-def check_by_building(build: Build, explain: Callable[[], None], whole: bool = False) -> None:
+def check_by_building(build: Build, explain: Callable[[], None], whole: Any = None) -> None:
     """Accept what can be built, and explain what cannot.
 
     Args:
         build: builds it as the host does.
         explain: raises a `ConfigError` with what is wrong, in the words of the config, or finds nothing.
-        whole: whether `build` has all that the runner would give it, so that its own error is a fault even where
-            nothing explains it.
+        whole: the config of what is built, if `build` has all that the runner would give it, so that its own error
+            is a fault even where nothing explains it.
 
     Raises:
         ConfigError: of `explain`; or with the error of the host.
@@ -47,8 +48,9 @@ def check_by_building(build: Build, explain: Callable[[], None], whole: bool = F
     except Exception as error:  # a component may raise anything
         caught = error
     explain()
-    if whole:
-        raise ConfigError(f' cannot be built: {reason(caught)}') from caught
+    if whole is not None:
+        place, _ = place_of(caught, whole)
+        raise ConfigError(f'{place} cannot be built: {reason(caught)}') from caught
 
 
 @contextmanager
@@ -66,14 +68,19 @@ def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
     """Builds the model of a config, its local network as the stock one; on meta no weights are made."""
 
     def build() -> Any:
-        model = copy.deepcopy(dict(cfg['model']))
-        found = find_backbone(cfg) or find_replaced(cfg)
-        if found is not None:
-            model[found[0].removeprefix('model.')] = stock_network(found[1])
         with torch.device(device):
-            return kinds.MODELS.build(model)
+            return kinds.MODELS.build(with_stock_network(cfg))
 
     return build
+
+
+def with_stock_network(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The model of a config, its network as the host has it."""
+    model = copy.deepcopy(dict(cfg['model']))
+    found = find_backbone(cfg) or find_replaced(cfg)
+    if found is not None:
+        model[found[0].removeprefix('model.')] = stock_network(found[1])
+    return model
 
 
 def part_builder(config: Any, registry: Registry, default: str | None = None) -> Build:

@@ -121,7 +121,7 @@ def check_scheduler(config: Any) -> None:
     check_by_building(
         lambda: PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer}),
         lambda: check_host_component(config, PARAM_SCHEDULERS),
-        whole=True,
+        whole=config,
     )
 
 

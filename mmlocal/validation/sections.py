@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from mmlocal.config import find_backbone, find_replaced
 from mmlocal.errors import ConfigError, Faults, nearest, similar
-from mmlocal.validation.building import check_by_building, model_builder, part_builder
+from mmlocal.validation.building import check_by_building, model_builder, part_builder, with_stock_network
 from mmlocal.validation.data.files import loaders_of
 from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
 from mmlocal.validation.optimizers import check_scheduler
@@ -123,22 +124,22 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
         ConfigError: with every unknown type and argument, and every value of the wrong kind.
     """
     faults, splits = Faults(), tuple(splits)
-    with faults.under('model'):
+    with faults.checking('model'):
         _check_model(cfg)
-    with faults.under('data_preprocessor'):
+    with faults.checking('data_preprocessor'):
         _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
     for split in splits:
         for place, loader in loaders_of(cfg, split):
-            with faults.under(place):
+            with faults.checking(place):
                 _check_loader(loader)
-        with faults.under(f'{split}_cfg'):
+        with faults.checking(f'{split}_cfg'):
             _check_loop(cfg.get(f'{split}_cfg'), split)
-        with faults.under(f'{split}_evaluator'):
+        with faults.checking(f'{split}_evaluator'):
             _check_evaluator(cfg.get(f'{split}_evaluator'))
     if 'train' in splits:
-        with faults.under('param_scheduler'):
+        with faults.checking('param_scheduler'):
             _check_each(cfg.get('param_scheduler'), check_scheduler)
-        with faults.under('model_wrapper_cfg'):
+        with faults.checking('model_wrapper_cfg'):
             _check_one(cfg.get('model_wrapper_cfg'), kinds.MODEL_WRAPPERS)
     with faults.under():
         check_runner(cfg)
@@ -148,21 +149,21 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
 
 def _check_surroundings(cfg: Mapping[str, Any], faults: Faults) -> None:
     """Hooks, logs, pictures and the process."""
-    with faults.under('default_hooks'):
+    with faults.checking('default_hooks'):
         _check_default_hooks(cfg.get('default_hooks'))
-    with faults.under('custom_hooks'):
+    with faults.checking('custom_hooks'):
         _check_each(cfg.get('custom_hooks'), _check_hook)
     for place, registry, default in (
         ('visualizer', kinds.VISUALIZERS, 'Visualizer'),
         ('log_processor', kinds.LOG_PROCESSORS, 'LogProcessor'),
     ):
-        with faults.under(place):
+        with faults.checking(place):
             _check_one(cfg.get(place), registry, default)
-    with faults.under('randomness'):
+    with faults.checking('randomness'):
         _check_call(cfg.get('randomness'), set_random_seed)
-    with faults.under('auto_scale_lr'):
+    with faults.checking('auto_scale_lr'):
         _check_names(cfg.get('auto_scale_lr'), ['enable', 'base_batch_size'], 'auto_scale_lr')
-    with faults.under('env_cfg'):
+    with faults.checking('env_cfg'):
         _check_environment(cfg.get('env_cfg'))
     level = cfg.get('log_level')
     if isinstance(level, str) and level.upper() not in _LEVELS:
@@ -174,11 +175,9 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
     model = cfg.get('model')
 
     def explain() -> None:
-        try:
-            check_host_component(model, kinds.MODELS)
-        except ConfigError as error:
-            # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
-            check_by_building(model_builder(cfg, 'cpu'), _raising(error))
+        # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
+        explain = partial(check_host_component, model, kinds.MODELS)
+        check_by_building(model_builder(cfg, 'cpu'), explain, whole=with_stock_network(cfg))
 
     def build() -> None:
         try:
@@ -191,13 +190,6 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
     if isinstance(model, Mapping):
         check_by_building(build, explain)
         check_later_parts(model)
-
-
-def _raising(error: Exception) -> Callable[[], None]:
-    def again() -> None:
-        raise error
-
-    return again
 
 
 def _check_one(config: Any, registry: Registry, default: str | None = None) -> None:
@@ -219,7 +211,7 @@ def _check_each(configs: Any, check: Callable[[Any], None]) -> None:
         check(configs)
     elif isinstance(configs, (list, tuple)):
         for i, config in enumerate(configs):
-            with faults.under(f'[{i}]'):
+            with faults.checking(f'[{i}]'):
                 check(config)
     elif configs is not None:
         raise ConfigError(f' = {configs!r} is neither a component, dict(type=...), nor a list of them')
@@ -272,8 +264,10 @@ def _check_loader(config: Mapping[str, Any]) -> None:
         check_arguments(arguments, [DataLoader], 'a data loader')
     for name, least in (('batch_size', 1), ('num_workers', 0)):
         value = config.get(name)
-        if isinstance(value, int) and value < least:
+        if isinstance(value, (int, float)) and value < least:
             faults.found.append(f'{name} = {value} is below {least}')
+        elif isinstance(value, float) and value:
+            faults.found.append(f'{name} = {value} is not a whole number')
     faults.found += [f'{name} is missing' for name in ('dataset', 'sampler') if name not in config]
     for name, registry in (
         ('dataset', kinds.DATASETS),
@@ -282,7 +276,9 @@ def _check_loader(config: Mapping[str, Any]) -> None:
         ('collate_fn', kinds.FUNCTIONS),
         ('worker_init_fn', kinds.FUNCTIONS),
     ):
-        with faults.under(name):
+        with faults.checking(name):
+            if isinstance(config.get(name), (str, int, float, list, tuple)):
+                raise ConfigError(f' = {config[name]!r} is not a component: dict(type=...)')
             _check_one(config.get(name), registry)
     faults.report()
 
@@ -326,6 +322,6 @@ def _check_default_hooks(config: Any) -> None:
         if isinstance(hook, Mapping) and 'type' not in hook and name not in _HOOKS:
             faults.found.append(f'{name}{shown(hook)} is no default hook.{nearest(name, _HOOKS) or listed}')
         elif hook is not None:
-            with faults.under(name):
+            with faults.checking(name):
                 _check_hook(hook)
     faults.report()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from mmlocal.validation.own_components import check_component
 from mmlocal.validation.sections import check_forms, check_keys, check_scope, check_sections
 
 __all__ = ['validate']
+
+_OF_WHOLE = re.compile(r'model(\.backbone|\.generator)? cannot be (built|used): ')
 
 
 @undisturbed()
@@ -64,17 +67,26 @@ def validate(
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
             with faults.under():
                 check_sections(original, splits)
-            _check_backbone(cfg, faults, build=fits)
+            with faults.checking('model'):
+                _check_backbone(cfg, faults, build=fits)
             if 'train' in splits:
-                _check_training(cfg, faults)
+                with faults.checking('optim_wrapper'):
+                    _check_training(cfg, faults)
     # Of a run that goes on or is tested: what weights are merely taken from has no say in the cuts.
     if checkpoint is None and cfg.get('load_from'):
         checkpoint = ('load_from', cfg.load_from)
     if checkpoint is not None:
         with faults.under(checkpoint[0]):
             check_checkpoint(checkpoint[1], resume=bool(cfg.get('resume')))
+    faults.found = _once(faults.found)
     faults.report()
     return cfg
+
+
+def _once(faults: list[str]) -> list[str]:
+    """Without what the host says of the model, or its network, as a whole, where parts of it are known to be wrong."""
+    exact = [fault for fault in faults if fault.startswith('model') and not _OF_WHOLE.match(fault)]
+    return [fault for fault in faults if not (exact and _OF_WHOLE.match(fault))]
 
 
 def _needed(splits: tuple[str, ...]) -> list[str]:
