@@ -106,7 +106,8 @@ def stock_trains(config: Mapping[str, Any]) -> bool:
         runner.register_hook(hook)
         runner.train()
 
-    return _forked(config, as_stock_does).outcome == 'trains'
+    trial = _forked(config, as_stock_does)
+    return trial.outcome == 'trains' and trial.iterations > 0
 
 
 class _Enough(BaseException):

@@ -2,7 +2,7 @@
 
 from mmlocal.hosts.base import HOSTS, Host, host_of, register_host
 from mmlocal.hosts.distributions import name_installed_distributions
-from mmlocal.hosts.importing import import_host, import_hosts
+from mmlocal.hosts.importing import import_host, import_hosts, import_named
 from mmlocal.hosts.mixed_precision import cast_mmcv_operations
 
 from mmlocal.hosts.mmdet import MMDet  # isort: skip (the first host that has a model is its host)
@@ -23,6 +23,7 @@ __all__ = [
     'host_of',
     'import_host',
     'import_hosts',
+    'import_named',
     'name_installed_distributions',
     'register_host',
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 from mmlocal.errors import ConfigError
 
-__all__ = ['import_host', 'import_hosts']
+__all__ = ['import_host', 'import_hosts', 'import_named']
 
 # Below the newest mmcv that both accept. Both ask for it once, when they are imported.
 _ACCEPTED_MMCV = '2.0.1'
@@ -28,7 +28,16 @@ def import_hosts(cfg: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: if one, or something that it imports, is not installed.
     """
-    for name in sorted(set(_scopes(dict(cfg.items()))) & set(_INSTALL)):
+    import_named(_scopes(dict(cfg.items())))
+
+
+def import_named(packages: Iterable[str]) -> None:
+    """Import those of mmagic and mmyolo that are named.
+
+    Raises:
+        ConfigError: if one, or something that it imports, is not installed.
+    """
+    for name in sorted(set(packages) & set(_INSTALL)):
         import_host(name)
 
 

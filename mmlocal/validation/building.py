@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,11 +19,12 @@ from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.telling import place_of
 
-__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent', 'with_stock_network']
+__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent', 'with_stock_network', 'without_weights']
 
 Build = Callable[[], Any]
 # Its samples are never looked at.
 _DATASET = (0,) * 8
+_BYTES = 2 * 2**30
 
 
 @undisturbed()
@@ -68,10 +71,37 @@ def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
     """Builds the model of a config, its local network as the stock one; on meta no weights are made."""
 
     def build() -> Any:
-        with torch.device(device):
+        with torch.device(device), without_weights() if device == 'meta' else nullcontext():
             return kinds.MODELS.build(with_stock_network(cfg))
 
     return build
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Where no weights are made, what is built needs little memory: a number that is far too large ends here.
+
+    Raises:
+        ConfigError: if it needs 2 GiB.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = _held_bytes() + _BYTES
+    if soft != resource.RLIM_INFINITY:
+        most = min(soft, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    except MemoryError as error:
+        raise ConfigError(' cannot be built: without its weights it needs more than 2 GiB') from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _held_bytes() -> int:
+    """What of memory counts against the limit; where that is not told, as good as no limit."""
+    status = Path('/proc/self/status')
+    lines = status.read_text(encoding='ascii').splitlines() if status.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith('VmData')), 2**60)
 
 
 def with_stock_network(cfg: Mapping[str, Any]) -> dict[str, Any]:

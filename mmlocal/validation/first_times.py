@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from mmlocal.errors import ConfigError, NonFiniteLossError, is_of_disk, root_of
 from mmlocal.validation.rehearsal import rehearse_validation
-from mmlocal.validation.telling import sentence_of
+from mmlocal.validation.telling import make_room, sentence_of
 
 __all__ = ['FirstTimes']
 
@@ -52,6 +52,7 @@ class FirstTimes(Hook):
         except (ConfigError, NonFiniteLossError):
             raise
         except Exception as error:  # hosts may raise anything
+            make_room(error)
             validates = getattr(runner, '_val_loop', None) is not None
             if is_of_disk(error) or (self._has_trained and (self._has_validated or not validates)):
                 raise
@@ -63,7 +64,7 @@ def _doing(error: BaseException, runner: Runner) -> str:
     owners = [frame.f_locals.get('self') for frame, _ in traceback.walk_tb(error.__traceback__)]
     names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
     loop = getattr(runner, '_train_loop', None)
-    if any(one is runner.__dict__.get('_val_loop') for one in owners if one is not None):
+    if 'val_step' in names or any(one is runner.__dict__.get('_val_loop') for one in owners if one is not None):
         return 'the first validation fails'
     if 'run_iter' in names:
         return f'iteration {getattr(loop, "iter", 0) + 1} fails'

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as kinds
@@ -127,7 +129,8 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
     with faults.checking('model'):
         _check_model(cfg)
     with faults.checking('data_preprocessor'):
-        _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
+        if not cfg['model'].get('data_preprocessor'):  # else the model's own is taken
+            _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
     for split in splits:
         for place, loader in loaders_of(cfg, split):
             with faults.checking(place):
@@ -252,7 +255,16 @@ def _check_environment(config: Any) -> None:
             _check_call(config.get('dist_cfg'), init_dist, init_process_group)
     with faults.under('mp_cfg'):
         _check_names(inner, _ENVIRONMENT['mp_cfg'] or (), 'mp_cfg')
+        _check_threads((inner or {}).get('opencv_num_threads'))
     faults.report()
+
+
+def _check_threads(count: Any) -> None:
+    """OpenCV starts as many as it is told to, and waits for ever for those that do not come."""
+    limit = Path('/proc/sys/kernel/threads-max')
+    most = int(limit.read_text()) if limit.exists() else sys.maxsize
+    if isinstance(count, (int, float)) and count > most:
+        raise ConfigError(f'opencv_num_threads = {count} is more than this system has for all its processes ({most})')
 
 
 def _check_loader(config: Mapping[str, Any]) -> None:
@@ -268,7 +280,8 @@ def _check_loader(config: Mapping[str, Any]) -> None:
             faults.found.append(f'{name} = {value} is below {least}')
         elif isinstance(value, float) and value:
             faults.found.append(f'{name} = {value} is not a whole number')
-    faults.found += [f'{name} is missing' for name in ('dataset', 'sampler') if name not in config]
+    if 'dataset' not in config:  # without a sampler, images come in their order
+        faults.found.append('dataset is missing')
     for name, registry in (
         ('dataset', kinds.DATASETS),
         ('sampler', kinds.DATA_SAMPLERS),
@@ -291,10 +304,12 @@ def _check_loop(config: Any, split: str) -> None:
         config.pop('by_epoch', None)
         config['type'] = 'IterBasedTrainLoop' if split == 'train' and not by_epoch else _LOOPS[split]
     check_host_component(config, kinds.LOOPS)
-    for name in ('max_epochs', 'max_iters', 'val_interval'):
+    for name in ('max_epochs', 'max_iters'):
         value = config.get(name)
         if isinstance(value, int) and value < 1:
             raise ConfigError(f'{name} = {value} is below 1')
+    if config.get('val_interval') == 0:  # by which is divided; -1 does as 1
+        raise ConfigError('val_interval = 0 is below 1')
 
 
 def _check_evaluator(config: Any) -> None:

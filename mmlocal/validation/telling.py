@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from torch import nn
 
 from mmlocal.errors import ConfigError, NonFiniteLossError, is_of_disk, origin, reason, root_of
 
-__all__ = ['place_of', 'sentence_of', 'telling']
+__all__ = ['make_room', 'place_of', 'sentence_of', 'telling']
 
 _LONGEST_VALUE, _MOST_VALUES = 40, 8
 
@@ -57,6 +58,12 @@ def sentence_of(error: BaseException, cfg: Mapping[str, Any], doing: str, model:
     more = f' The traceback is in {log}' if log else " log_level = 'DEBUG' shows more"
     start = f'{place}: {doing}' if place else doing
     return f'{start}: {reason(error)}{where}.{given}{more}'
+
+
+def make_room(error: BaseException) -> None:
+    """Let go of what fills the memory, where an exception says that it is full: its frames hold that."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or 'allocate memory' in str(error):
+        traceback.clear_frames(error.__traceback__)
 
 
 def place_of(error: BaseException, cfg: Mapping[str, Any], model: Any = None) -> tuple[str, Any]:

@@ -16,6 +16,7 @@ from mmlocal.engine.resume.checkpoint_files import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
+from mmlocal.validation.building import without_weights
 from mmlocal.validation.data.files import check_datasets
 from mmlocal.validation.optimizers import check_optim_wrapper
 from mmlocal.validation.own_components import check_component
@@ -109,7 +110,7 @@ def _check_training(cfg: Config, faults: Faults) -> None:
     wrapper, found = cfg.get('optim_wrapper'), find_backbone(cfg)
     if wrapper and not any(fault.startswith('optim_wrapper.') for fault in faults.found):
         with faults.under('optim_wrapper'):
-            check_optim_wrapper(wrapper, found[1].get('reach', 1) if found else None)
+            check_optim_wrapper(wrapper, found[1] if found else None)
 
 
 def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
@@ -148,7 +149,7 @@ def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> t
 def _try_build(backbone: MutableMapping[str, Any], registry: Registry, explain: bool) -> None:
     """Build the backbone; an error of other people's code is told if no known fault explains it."""
     try:
-        with torch.device('meta'):
+        with torch.device('meta'), without_weights():
             registry.build(copy.deepcopy(backbone))
         return
     except ConfigError:
