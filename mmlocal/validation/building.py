@@ -19,12 +19,24 @@ from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.telling import place_of
 
-__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent', 'with_stock_network', 'without_weights']
+__all__ = [
+    'TooLargeError',
+    'check_by_building',
+    'model_builder',
+    'part_builder',
+    'silent',
+    'with_stock_network',
+    'without_weights',
+]
 
 Build = Callable[[], Any]
 # Its samples are never looked at.
 _DATASET = (0,) * 8
 _BYTES = 2 * 2**30
+
+
+class TooLargeError(ConfigError):
+    """What nobody has the memory for."""
 
 
 @undisturbed()
@@ -82,7 +94,7 @@ def without_weights() -> Iterator[None]:
     """Where no weights are made, what is built needs little memory: a number that is far too large ends here.
 
     Raises:
-        ConfigError: if it needs 2 GiB.
+        TooLargeError: if it needs 2 GiB.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = _held_bytes() + _BYTES
@@ -92,7 +104,7 @@ def without_weights() -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise ConfigError(' cannot be built: without its weights it needs more than 2 GiB') from error
+        raise TooLargeError(' cannot be built: without its weights it needs more than 2 GiB') from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 

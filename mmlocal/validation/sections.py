@@ -19,7 +19,13 @@ from torch.utils.data import DataLoader
 
 from mmlocal.config import find_backbone, find_replaced
 from mmlocal.errors import ConfigError, Faults, nearest, similar
-from mmlocal.validation.building import check_by_building, model_builder, part_builder, with_stock_network
+from mmlocal.validation.building import (
+    TooLargeError,
+    check_by_building,
+    model_builder,
+    part_builder,
+    with_stock_network,
+)
 from mmlocal.validation.data.files import loaders_of
 from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
 from mmlocal.validation.optimizers import check_scheduler
@@ -185,6 +191,8 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
     def build() -> None:
         try:
             model_builder(cfg)()
+        except TooLargeError:
+            raise
         except ConfigError:
             # Of a part of ours in a network of ours: told with its place where that network is built by itself.
             if find_backbone(cfg) is None and find_replaced(cfg) is None:
