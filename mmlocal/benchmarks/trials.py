@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import inspect
 import io
@@ -39,6 +40,7 @@ _BYTES = 3 * 2**30
 # A run that a mutation has made long is one that trains after so many.
 _ITERATIONS = 5
 _SPLITS = ('train', 'val')
+_STACK = 'stack.txt'
 _FORMAT = 'yapf.yapflib.yapf_api.FormatCode'
 
 Main = Callable[[Config, Hook], None]
@@ -148,11 +150,20 @@ def _forked(config: Mapping[str, Any], main: Main) -> Trial:
             outcome, said, iterations = reader.recv()
         except EOFError:
             outcome, said = 'traceback', 'the process died'
+    else:
+        said += f'; it was in\n{_stack(child, folder)}'
     with contextlib.suppress(ProcessLookupError):  # its workers, too
         os.killpg(child, signal.SIGKILL)
     _, _, used = os.wait4(child, 0)
     shutil.rmtree(folder, ignore_errors=True)
     return Trial(outcome, said, iterations, time.monotonic() - started, used.ru_maxrss * 1024)
+
+
+def _stack(child: int, folder: str) -> str:
+    """Where a process is that does not come to an end."""
+    os.kill(child, signal.SIGUSR1)
+    time.sleep(1)
+    return Path(folder, _STACK).read_text(encoding='utf-8')
 
 
 def _run(config: Mapping[str, Any], main: Main, folder: str) -> tuple[str, str, int]:
@@ -162,7 +173,8 @@ def _run(config: Mapping[str, Any], main: Main, folder: str) -> tuple[str, str, 
     warnings.filterwarnings('ignore')
     hook, told = _Counter(), io.StringIO()
     guarded = exit_with_message(lambda: main(_made(config, folder), hook))
-    with open(os.devnull, 'w') as nothing:
+    with open(os.devnull, 'w') as nothing, open(os.path.join(folder, _STACK), 'w') as stack:
+        faulthandler.register(signal.SIGUSR1, file=stack)
         os.dup2(nothing.fileno(), 1)
         os.dup2(nothing.fileno(), 2)
         # Laying out a file that nobody reads would take a second.

@@ -21,12 +21,13 @@ _LONGEST_VALUE, _MOST_VALUES = 40, 8
 
 
 @contextmanager
-def telling(cfg: Mapping[str, Any], doing: str) -> Iterator[None]:
+def telling(cfg: Mapping[str, Any], doing: str, model: Any = None) -> Iterator[None]:
     """Tell whatever is raised inside as a fault of the config.
 
     Args:
         cfg: the config of the run.
         doing: what cannot be done, as `training cannot start`.
+        model: of the run, where there is one, whose modules have places in the config.
 
     Raises:
         ConfigError: for every exception but those that are told in another way: of files, of losses.
@@ -38,7 +39,8 @@ def telling(cfg: Mapping[str, Any], doing: str) -> Iterator[None]:
     except Exception as error:  # hosts may raise anything
         if is_of_disk(error):
             raise
-        raise ConfigError(sentence_of(error, cfg, doing)) from error
+        make_room(error)
+        raise ConfigError(sentence_of(error, cfg, doing, model)) from error
 
 
 def sentence_of(error: BaseException, cfg: Mapping[str, Any], doing: str, model: Any = None) -> str:
