@@ -40,10 +40,14 @@ class Mutation:
         changed = copy.deepcopy(dict(config))
         *path, last = self.path
         holder: Any = changed
-        for name in path:
-            holder = holder[name]
-        if repr(holder[last]) != repr(self.before):
-            raise LookupError(f'{self.place} = {holder[last]!r}, not {self.before!r}')
+        try:
+            for name in path:
+                holder = holder[name]
+            is_there = repr(holder[last]) == repr(self.before)
+        except (TypeError, LookupError):  # no dict or list, or one without it
+            is_there = False
+        if not is_there:
+            raise LookupError(f'{self.place} is not {self.before!r}')
         _change(self, holder, last)
         return changed
 

@@ -135,7 +135,8 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
     with faults.checking('model'):
         _check_model(cfg)
     with faults.checking('data_preprocessor'):
-        if not cfg['model'].get('data_preprocessor'):  # else the model's own is taken
+        model = cfg.get('model') or {}
+        if not model.get('data_preprocessor'):  # else the model's own is taken
             _check_one(cfg.get('data_preprocessor'), kinds.MODELS, _PREPROCESSORS.get(cfg.get('default_scope', '')))
     for split in splits:
         for place, loader in loaders_of(cfg, split):

@@ -61,3 +61,5 @@ def test_a_mutation_is_for_a_config_with_the_same_value():
     one = mutations_of('zero')[0]
     with pytest.raises(LookupError, match='not'):
         one.apply(dict(model=dict(width=5, depths=[9, 9, 9], drop=9), train_cfg=dict(max_epochs=9)))
+    with pytest.raises(LookupError, match='not'):
+        one.apply(dict(model='a text', train_cfg='another'))
