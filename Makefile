@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 EXACT := $(if $(filter file default undefined,$(origin PYTHON)),,--this-python)
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mmengine bench-configs test check format data release clean
+.PHONY: help env demo bench-mini bench-methods bench-accuracy bench-savings bench-memory bench-distributed bench-soak bench-mutations bench-mmengine bench-configs test check format data release clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,6 +37,9 @@ bench-distributed: env  ## time a step in two processes over a slowed network, a
 
 bench-soak: env data  ## kill and resume runs of twelve configurations, compare to the bit: docs/results/soak.md (20 minutes)
 	$(RUN) tools/benchmarks/soak.py $(ARGS)
+
+bench-mutations: env data  ## change values of configs at random: each is refused or trains: docs/results/mutations.md (an hour)
+	$(RUN) tools/analysis_tools/mutate.py $(ARGS)
 
 bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checkout of mmengine; docs/results/mmengine_tests.md
 	$(RUN) -m pip install --quiet parameterized

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import functools
 import importlib.util
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 
-from mmlocal.config import find_backbone, keys_read, leaf_text, make_local
+from mmlocal.config import (
+    check_bases,
+    find_backbone,
+    imported_packages,
+    keys_read,
+    leaf_text,
+    lost_imports,
+    make_local,
+    name_types,
+)
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
-from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, nearest, reason, similar
-from mmlocal.hosts import import_hosts, name_installed_distributions
+from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, is_of_disk, nearest, reason, similar
+from mmlocal.hosts import import_hosts, import_named, name_installed_distributions
 from mmlocal.hosts.importing import INSTALL
 from mmlocal.planning import plan
 from mmlocal.validation import validate
+from mmlocal.validation.telling import telling
 
 __all__ = [
     'check_work_dir',
@@ -35,8 +46,8 @@ __all__ = [
     'use_amp',
 ]
 
-# What a disk says that is full, broken or write-protected: nobody's bug.
-_DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
+# What is said of a type that no registry knows.
+_UNKNOWN = re.compile(r"(.*\b(?:type|arch|constructor) = '[^']*' is no .*?)( Did you mean .*)?$")
 
 
 def load_config(
@@ -61,12 +72,26 @@ def prepare(cfg: Config, splits: Iterable[str], checkpoint: tuple[str, str] | No
     Raises:
         ConfigError: with all that was found.
     """
-    cfg = validate(cfg, splits, checkpoint)
+    with _explaining(cfg), telling(cfg, 'the config cannot be checked'):
+        cfg = validate(cfg, splits, checkpoint)
     found, faults = find_backbone(cfg), Faults()
-    with faults.under(f'{found[0]}.partition' if found else ''):
+    with faults.checking(f'{found[0]}.partition' if found else 'model'):
         cfg = plan(cfg, checkpoint[1] if checkpoint else None)
     faults.report()
     return cfg
+
+
+@contextmanager
+def _explaining(cfg: Config) -> Iterator[None]:
+    """Where a name is not known, say of which modules the import was lost; they may define it."""
+    try:
+        yield
+    except ConfigError as error:
+        lost = lost_imports(cfg.filename, cfg) if cfg.filename and any(map(_UNKNOWN.match, error.faults)) else ''
+        if not lost:
+            raise
+        # The nearest of the names that are known is hardly what is meant.
+        raise ConfigError(*(_UNKNOWN.sub(r'\1', fault) for fault in error.faults), lost) from error
 
 
 def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Config:
@@ -85,7 +110,12 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     path = find_config(args.config)
     name_installed_distributions()
     try:
-        cfg = Config.fromfile(path)
+        if '::' not in args.config:
+            check_bases(path)
+            import_named(imported_packages(path))
+        cfg = name_types(Config.fromfile(path))
+    except ConfigError:
+        raise
     except Exception as error:  # configs are code: theirs may raise anything
         raise ConfigError(f'config {args.config!r} cannot be read: {_reason(error)}') from error
     if getattr(args, 'local', None):
@@ -200,7 +230,7 @@ def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
         except NonFiniteLossError as error:
             _exit(str(error))
         except OSError as error:
-            if error.errno not in _DISK:
+            if not is_of_disk(error):
                 raise
             _exit(f'{error.filename or "a file"}: {error.strerror}')
         finally:

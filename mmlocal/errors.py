@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ['ConfigError', 'Faults', 'NonFiniteLossError', 'nearest', 'reason', 'similar']
+__all__ = [
+    'ConfigError',
+    'Faults',
+    'NonFiniteLossError',
+    'is_of_disk',
+    'nearest',
+    'origin',
+    'reason',
+    'root_of',
+    'similar',
+]
 
 _LONGEST_REASON = 200
+_DISK = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS)
 
 
 class ConfigError(ValueError):
@@ -51,6 +63,17 @@ class Faults:
             yield
         except ConfigError as error:
             self.add(place, error.faults)
+
+    @contextmanager
+    def checking(self, place: str) -> Iterator[None]:
+        """As `under`, for looking at a value that may be anything: what that makes a check raise is a fault too."""
+        try:
+            with self.under(place):
+                yield
+        except OSError:
+            raise
+        except Exception as error:  # whatever a value makes somebody raise
+            self.add(place, [f' cannot be used: {reason(error)}'])
 
     def add(self, place: str, faults: Iterable[str]) -> None:
         """Add faults whose places are relative to `place`; one that begins with `[` is an index into it."""
@@ -95,6 +118,32 @@ def similar(name: str, known: Sequence[str], closeness: float = 0.85) -> str:
     swapped = [other for other in alike if sorted(other) == sorted(name)]
     near = swapped or difflib.get_close_matches(name, alike, n=1, cutoff=closeness)
     return near[0] if near else ''
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether a disk is full, broken or write-protected: nobody's bug, and no fault of a config."""
+    return isinstance(error, OSError) and error.errno in _DISK
+
+
+def root_of(error: BaseException) -> BaseException:
+    """The exception that others of the same type have been raised from, as mmengine does for those of hooks."""
+    while type(error.__cause__) is type(error):
+        error = error.__cause__
+    return error
+
+
+def origin(error: BaseException) -> str:
+    """File and line that an exception comes from, outside of torch, as something to put behind a sentence.
+
+    Example:
+        >>> origin(KeyError('never raised'))
+        ''
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, AssertionError) and not str(error):  # `reason` has said it
+        return ''
+    own = [frame for frame in frames if '/torch/' not in frame.filename] or list(frames)
+    return f' ({Path(own[-1].filename).name}, line {own[-1].lineno})' if own else ''
 
 
 def reason(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mmlocal.blocks.units import Unit, separate
-from mmlocal.errors import ConfigError
+from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 
 __all__ = ['OUTPUTS', 'Layout', 'Probe', 'Shape', 'probe']
@@ -89,7 +89,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
 
     Raises:
         ConfigError: if a unit is not run exactly once, not in the given order, or does not put out one
-            feature: the network cannot be cut there.
+            feature: the network cannot be cut there; or if it cannot run the image.
     """
     seen = {unit.name: _Seen() for unit in units}
     order: list[str] = []
@@ -98,7 +98,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
     network.eval()
     try:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_nothing_of, _nothing_of):
-            outputs = network(image)
+            outputs = _run(network, image)
         for handle in handles:
             handle.remove()
         _refuse_uncuttable(seen, order)
@@ -110,6 +110,19 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
     class_token = getattr(network, 'cls_token', None) is not None
     shapes = {name: _shape(one.outputs[0], one.further, image, class_token) for name, one in seen.items()}
     return Probe(shapes, *_reads(network, units, seen, list(_tensors(outputs))), alone)
+
+
+def _run(network: nn.Module, image: Tensor) -> Any:
+    try:
+        return network(image)
+    except Exception as error:  # a network may raise anything
+        if image.is_meta:  # perhaps for that: whoever builds it so tries again
+            raise
+        height, width = image.shape[-2:]
+        raise ConfigError(
+            f'probe_size = {height} does not suit the network, which cannot run an image of {height}x{width}: '
+            f'{reason(error)}. Give the size of the training images'
+        ) from error
 
 
 def _nothing_of(tensor: Tensor) -> Tensor:
@@ -153,7 +166,7 @@ def _alone(network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen])
         try:
             with torch.no_grad():
                 feature, _ = separate(unit.module(network)(given.outputs[0], *given.further))
-        except (TypeError, RuntimeError):  # it needs more than that output, or another one
+        except Exception:  # it needs more than that output, or another one, and may say so by any exception
             continue
         there = seen[unit.name].outputs[0]
         if feature.shape == there.shape and (feature.is_meta or torch.allclose(feature, there, atol=1e-4)):

@@ -16,6 +16,7 @@ from mmlocal.cli import exit_with_message, prepare, read_config
 from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.validation.data import check_loops
+from mmlocal.validation.telling import telling
 
 
 def set_pictures(cfg: Config, args: argparse.Namespace) -> None:
@@ -69,8 +70,10 @@ def main(args: argparse.Namespace) -> None:
     faults.report()
     compare_settings(cfg, ['test'])
     join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    compare_data(runner, check_loops(runner, ['test']))
+    with telling(cfg, 'the run cannot be set up'):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        compare_data(runner, check_loops(runner, ['test']))
     if args.out:
         runner.test_evaluator.metrics.append(dump_results(args.out))
-    runner.test()
+    with telling(cfg, 'the test fails', runner.model):
+        runner.test()

@@ -6,16 +6,13 @@ import argparse
 import os
 
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
-from mmlocal.cli import check_work_dir, exit_with_message, prepare, read_config
-from mmlocal.config.complete import save_safely
+from mmlocal.cli import exit_with_message, prepare, read_config
 from mmlocal.engine import ProgressHook
-from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
+from mmlocal.engine.distributed import end_together
 from mmlocal.engine.resume import lock_work_dir, newest_checkpoint, trust_checkpoint
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.validation.data import check_loops
+from mmlocal.running import train
 
 
 def set_resume(cfg: Config, resume: str) -> str | None:
@@ -59,14 +56,4 @@ def main(args: argparse.Namespace) -> None:
     with faults.under():
         cfg = prepare(cfg, ('train', 'val'), checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
-    compare_settings(cfg, ['train', 'val'])
-    join_processes(args.launcher, (cfg.get('env_cfg') or {}).get('dist_cfg'))
-    check_work_dir(cfg.work_dir)
-    lock_work_dir(cfg.work_dir, args.launcher)
-    save_safely(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    if not args.no_progress:
-        runner.register_hook(ProgressHook())
-    # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
-    compare_data(runner, check_loops(runner, ['train', 'val']))
-    runner.train()
+    train(cfg, args.launcher, [] if args.no_progress else [ProgressHook()])

@@ -167,12 +167,12 @@ def _fill(auxiliary: Any, cfg: Mapping[str, Any]) -> None:
     faults = Faults()
     head = auxiliary.get('head') or {}
     if isinstance(head, Mapping):
-        with faults.under('head'):
+        with faults.checking('head'):
             head = for_task(head, cfg)
             auxiliary['head'] = complete_head(head, cfg) if 'type' in head else merged(derive_head(cfg), head)
     merge = auxiliary.get('merge')
     if isinstance(merge, Mapping) and 'type' not in merge:
-        with faults.under('merge'):
+        with faults.checking('merge'):
             auxiliary['merge'] = merged(derive_merge(cfg), merge)
     terms = auxiliary.get('terms')
     for name, term in terms.items() if isinstance(terms, Mapping) else ():

@@ -2,7 +2,7 @@
 
 from mmlocal.hosts.base import HOSTS, Host, host_named, host_of, register_host, rules_of
 from mmlocal.hosts.distributions import name_installed_distributions
-from mmlocal.hosts.importing import import_host, import_hosts
+from mmlocal.hosts.importing import import_host, import_hosts, import_named
 from mmlocal.hosts.leaves import leaves_of
 from mmlocal.hosts.mixed_precision import cast_mmcv_operations
 
@@ -25,6 +25,7 @@ __all__ = [
     'host_of',
     'import_host',
     'import_hosts',
+    'import_named',
     'leaves_of',
     'name_installed_distributions',
     'register_host',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -14,7 +14,7 @@ from mmlocal.errors import ConfigError
 from mmlocal.hosts.distributions import name_installed_distributions
 from mmlocal.hosts.operations import COMPILE, has_operations
 
-__all__ = ['INSTALL', 'NEED_OPERATIONS', 'PURPOSES', 'import_host', 'import_hosts']
+__all__ = ['INSTALL', 'NEED_OPERATIONS', 'PURPOSES', 'import_host', 'import_hosts', 'import_named']
 
 # Below the newest mmcv that both accept. Both ask for it once, when they are imported.
 _ACCEPTED_MMCV = '2.0.1'
@@ -43,7 +43,16 @@ def import_hosts(cfg: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: if one, or something that it imports, is not installed.
     """
-    for name in sorted(set(_scopes(dict(cfg.items()))) & set(INSTALL)):
+    import_named(_scopes(dict(cfg.items())))
+
+
+def import_named(packages: Iterable[str]) -> None:
+    """Import those of mmagic and mmyolo that are named, and look whether other hosts can be.
+
+    Raises:
+        ConfigError: if one, or something that it imports, is not installed.
+    """
+    for name in sorted(set(packages) & set(INSTALL)):
         _check_installed(name)
         if name in _OWN_IMPORT:
             import_host(name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,23 +17,37 @@ from mmengine.registry import Registry
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
+from mmlocal.validation.telling import place_of
 
-__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent']
+__all__ = [
+    'TooLargeError',
+    'check_by_building',
+    'model_builder',
+    'part_builder',
+    'silent',
+    'with_stock_network',
+    'without_weights',
+]
 
 Build = Callable[[], Any]
 # Its samples are never looked at.
 _DATASET = (0,) * 8
+_BYTES = 2 * 2**30
+
+
+class TooLargeError(ConfigError):
+    """What nobody has the memory for."""
 
 
 @undisturbed()
-def check_by_building(build: Build, explain: Callable[[], None], whole: bool = False) -> None:
+def check_by_building(build: Build, explain: Callable[[], None], whole: Any = None) -> None:
     """Accept what can be built, and explain what cannot.
 
     Args:
         build: builds it as the host does.
         explain: raises a `ConfigError` with what is wrong, in the words of the config, or finds nothing.
-        whole: whether `build` has all that the runner would give it, so that its own error is a fault even where
-            nothing explains it.
+        whole: the config of what is built, if `build` has all that the runner would give it, so that its own error
+            is a fault even where nothing explains it.
 
     Raises:
         ConfigError: of `explain`; or with the error of the host.
@@ -47,8 +63,9 @@ def check_by_building(build: Build, explain: Callable[[], None], whole: bool = F
     except Exception as error:  # a component may raise anything
         caught = error
     explain()
-    if whole:
-        raise ConfigError(f' cannot be built: {reason(caught)}') from caught
+    if whole is not None:
+        place, _ = place_of(caught, whole)
+        raise ConfigError(f'{place} cannot be built: {reason(caught)}') from caught
 
 
 @contextmanager
@@ -66,14 +83,46 @@ def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
     """Builds the model of a config, its local network as the stock one; on meta no weights are made."""
 
     def build() -> Any:
-        model = copy.deepcopy(dict(cfg['model']))
-        found = find_backbone(cfg) or find_replaced(cfg)
-        if found is not None:
-            model[found[0].removeprefix('model.')] = stock_network(found[1])
-        with torch.device(device):
-            return kinds.MODELS.build(model)
+        with torch.device(device), without_weights() if device == 'meta' else nullcontext():
+            return kinds.MODELS.build(with_stock_network(cfg))
 
     return build
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Where no weights are made, what is built needs little memory: a number that is far too large ends here.
+
+    Raises:
+        TooLargeError: if it needs 2 GiB.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = _held_bytes() + _BYTES
+    if soft != resource.RLIM_INFINITY:
+        most = min(soft, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    except MemoryError as error:
+        raise TooLargeError(' cannot be built: without its weights it needs more than 2 GiB') from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _held_bytes() -> int:
+    """What of memory counts against the limit; where that is not told, as good as no limit."""
+    status = Path('/proc/self/status')
+    lines = status.read_text(encoding='ascii').splitlines() if status.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith('VmData')), 2**60)
+
+
+def with_stock_network(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The model of a config, its network as the host has it."""
+    model = copy.deepcopy(dict(cfg['model']))
+    found = find_backbone(cfg) or find_replaced(cfg)
+    if found is not None:
+        model[found[0].removeprefix('model.')] = stock_network(found[1])
+    return model
 
 
 def part_builder(config: Any, registry: Registry, default: str | None = None) -> Build:

@@ -36,12 +36,12 @@ _PARAMWISE = (
 _CUSTOM = ('lr_mult', 'decay_mult')
 
 
-def check_optim_wrapper(wrapper: Mapping[str, Any], reach: Any) -> None:
+def check_optim_wrapper(wrapper: Mapping[str, Any], local: Mapping[str, Any] | None) -> None:
     """Look at an optimizer wrapper; with a constructor of its own the optimizer is that one's matter.
 
     Args:
         wrapper: its config.
-        reach: of the local backbone, or none without one.
+        local: the config of the local backbone, or none without one.
 
     Raises:
         ConfigError: with all that is wrong.
@@ -61,9 +61,9 @@ def check_optim_wrapper(wrapper: Mapping[str, Any], reach: Any) -> None:
     if constructor is None:
         with faults.under('optimizer'):
             _check_optimizer(wrapper.get('optimizer'))
-        if reach is not None:
+        if local is not None:
             with faults.under():
-                _check_policy(wrapper, reach)
+                _check_policy(wrapper, local)
     faults.report()
 
 
@@ -121,11 +121,11 @@ def check_scheduler(config: Any) -> None:
     check_by_building(
         lambda: PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer}),
         lambda: check_host_component(config, PARAM_SCHEDULERS),
-        whole=True,
+        whole=config,
     )
 
 
-def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
+def _check_policy(wrapper: Mapping[str, Any], local: Mapping[str, Any]) -> None:
     """What the block-wise wrapper refuses when it is built, and what it could refuse only in training."""
     from mmlocal.engine import BlockwiseOptimWrapper
 
@@ -138,6 +138,11 @@ def _check_policy(wrapper: Mapping[str, Any], reach: Any) -> None:
             BlockwiseOptimWrapper(optimizer, policy, on_nonfinite=answer, accumulative_counts=count)
         except (AssertionError, TypeError) as error:
             raise ConfigError(f'accumulative_counts = {count!r} cannot be used: {reason(error)}') from error
-    if policy == 'per_block' and isinstance(reach, int) and reach > 1:
-        faults.found.append(f"step_policy = 'per_block' needs reach = 1, not {reach}: later losses still use the block")
+    # As `Division.isolated` has them.
+    for name, alone in (('reach', 1), ('overlap', 0)):
+        value = local.get(name, alone)
+        if policy == 'per_block' and isinstance(value, int) and value > alone:
+            faults.found.append(
+                f"step_policy = 'per_block' needs {name} = {alone}, not {value}: later losses still use the block"
+            )
     faults.report()

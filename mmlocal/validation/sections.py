@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as kinds
@@ -17,7 +20,13 @@ from torch.utils.data import DataLoader
 from mmlocal.config import find_backbone, find_replaced, keys_read
 from mmlocal.errors import ConfigError, Faults, nearest, similar
 from mmlocal.hosts import HOSTS, host_named
-from mmlocal.validation.building import check_by_building, model_builder, part_builder
+from mmlocal.validation.building import (
+    TooLargeError,
+    check_by_building,
+    model_builder,
+    part_builder,
+    with_stock_network,
+)
 from mmlocal.validation.data.files import loaders_of
 from mmlocal.validation.host_components import check_host_component, check_later_parts, check_own_arguments, has_type
 from mmlocal.validation.optimizers import check_scheduler
@@ -110,22 +119,24 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
         ConfigError: with every unknown type and argument, and every value of the wrong kind.
     """
     faults, splits = Faults(), tuple(splits)
-    with faults.under('model'):
+    with faults.checking('model'):
         _check_model(cfg)
-    with faults.under('data_preprocessor'):
-        _check_one(cfg.get('data_preprocessor'), kinds.MODELS, host_named(cfg).data_preprocessor)
+    with faults.checking('data_preprocessor'):
+        model = cfg.get('model') or {}
+        if not model.get('data_preprocessor'):  # else the model's own is taken
+            _check_one(cfg.get('data_preprocessor'), kinds.MODELS, host_named(cfg).data_preprocessor)
     for split in splits:
         for place, loader in loaders_of(cfg, split):
-            with faults.under(place):
+            with faults.checking(place):
                 _check_loader(loader)
-        with faults.under(f'{split}_cfg'):
+        with faults.checking(f'{split}_cfg'):
             _check_loop(cfg.get(f'{split}_cfg'), split)
-        with faults.under(f'{split}_evaluator'):
+        with faults.checking(f'{split}_evaluator'):
             _check_evaluator(cfg.get(f'{split}_evaluator'))
     if 'train' in splits:
-        with faults.under('param_scheduler'):
+        with faults.checking('param_scheduler'):
             _check_each(cfg.get('param_scheduler'), check_scheduler)
-        with faults.under('model_wrapper_cfg'):
+        with faults.checking('model_wrapper_cfg'):
             _check_one(cfg.get('model_wrapper_cfg'), kinds.MODEL_WRAPPERS)
     with faults.under():
         check_runner(cfg)
@@ -135,21 +146,21 @@ def check_sections(cfg: Mapping[str, Any], splits: Iterable[str]) -> None:
 
 def _check_surroundings(cfg: Mapping[str, Any], faults: Faults) -> None:
     """Hooks, logs, pictures and the process."""
-    with faults.under('default_hooks'):
+    with faults.checking('default_hooks'):
         _check_default_hooks(cfg.get('default_hooks'))
-    with faults.under('custom_hooks'):
+    with faults.checking('custom_hooks'):
         _check_each(cfg.get('custom_hooks'), _check_hook)
     for place, registry, default in (
         ('visualizer', kinds.VISUALIZERS, 'Visualizer'),
         ('log_processor', kinds.LOG_PROCESSORS, 'LogProcessor'),
     ):
-        with faults.under(place):
+        with faults.checking(place):
             _check_one(cfg.get(place), registry, default)
-    with faults.under('randomness'):
+    with faults.checking('randomness'):
         _check_call(cfg.get('randomness'), set_random_seed)
-    with faults.under('auto_scale_lr'):
+    with faults.checking('auto_scale_lr'):
         _check_names(cfg.get('auto_scale_lr'), ['enable', 'base_batch_size'], 'auto_scale_lr')
-    with faults.under('env_cfg'):
+    with faults.checking('env_cfg'):
         _check_environment(cfg.get('env_cfg'))
     level = cfg.get('log_level')
     if isinstance(level, str) and level.upper() not in _LEVELS:
@@ -161,15 +172,15 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
     model = cfg.get('model')
 
     def explain() -> None:
-        try:
-            check_host_component(model, kinds.MODELS)
-        except ConfigError as error:
-            # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
-            check_by_building(model_builder(cfg, 'cpu'), _raising(error))
+        # Perhaps it was the meta device's fault: some networks read numbers off their tensors.
+        explain = partial(check_host_component, model, kinds.MODELS)
+        check_by_building(model_builder(cfg, 'cpu'), explain, whole=with_stock_network(cfg))
 
     def build() -> None:
         try:
             model_builder(cfg)()
+        except TooLargeError:
+            raise
         except ConfigError:
             # Of a part of ours in a network of ours: told with its place where that network is built by itself.
             if find_backbone(cfg) is None and find_replaced(cfg) is None:
@@ -178,13 +189,6 @@ def _check_model(cfg: Mapping[str, Any]) -> None:
     if isinstance(model, Mapping):
         check_by_building(build, explain)
         check_later_parts(model)
-
-
-def _raising(error: Exception) -> Callable[[], None]:
-    def again() -> None:
-        raise error
-
-    return again
 
 
 def _check_one(config: Any, registry: Registry, default: str | None = None) -> None:
@@ -206,7 +210,7 @@ def _check_each(configs: Any, check: Callable[[Any], None]) -> None:
         check(configs)
     elif isinstance(configs, (list, tuple)):
         for i, config in enumerate(configs):
-            with faults.under(f'[{i}]'):
+            with faults.checking(f'[{i}]'):
                 check(config)
     elif configs is not None:
         raise ConfigError(f' = {configs!r} is neither a component, dict(type=...), nor a list of them')
@@ -247,7 +251,16 @@ def _check_environment(config: Any) -> None:
             _check_call(config.get('dist_cfg'), init_dist, init_process_group)
     with faults.under('mp_cfg'):
         _check_names(inner, _ENVIRONMENT['mp_cfg'] or (), 'mp_cfg')
+        _check_threads((inner or {}).get('opencv_num_threads'))
     faults.report()
+
+
+def _check_threads(count: Any) -> None:
+    """OpenCV starts as many as it is told to, and waits for ever for those that do not come."""
+    limit = Path('/proc/sys/kernel/threads-max')
+    most = int(limit.read_text()) if limit.exists() else sys.maxsize
+    if isinstance(count, (int, float)) and count > most:
+        raise ConfigError(f'opencv_num_threads = {count} is more than this system has for all its processes ({most})')
 
 
 def _check_loader(config: Mapping[str, Any]) -> None:
@@ -259,9 +272,12 @@ def _check_loader(config: Mapping[str, Any]) -> None:
         check_arguments(arguments, [DataLoader], 'a data loader')
     for name, least in (('batch_size', 1), ('num_workers', 0)):
         value = config.get(name)
-        if isinstance(value, int) and value < least:
+        if isinstance(value, (int, float)) and value < least:
             faults.found.append(f'{name} = {value} is below {least}')
-    faults.found += [f'{name} is missing' for name in ('dataset', 'sampler') if name not in config]
+        elif isinstance(value, float) and value:
+            faults.found.append(f'{name} = {value} is not a whole number')
+    if 'dataset' not in config:  # without a sampler, images come in their order
+        faults.found.append('dataset is missing')
     for name, registry in (
         ('dataset', kinds.DATASETS),
         ('sampler', kinds.DATA_SAMPLERS),
@@ -269,7 +285,9 @@ def _check_loader(config: Mapping[str, Any]) -> None:
         ('collate_fn', kinds.FUNCTIONS),
         ('worker_init_fn', kinds.FUNCTIONS),
     ):
-        with faults.under(name):
+        with faults.checking(name):
+            if isinstance(config.get(name), (str, int, float, list, tuple)):
+                raise ConfigError(f' = {config[name]!r} is not a component: dict(type=...)')
             _check_one(config.get(name), registry)
     faults.report()
 
@@ -282,10 +300,12 @@ def _check_loop(config: Any, split: str) -> None:
         config.pop('by_epoch', None)
         config['type'] = 'IterBasedTrainLoop' if split == 'train' and not by_epoch else _LOOPS[split]
     check_host_component(config, kinds.LOOPS)
-    for name in ('max_epochs', 'max_iters', 'val_interval'):
+    for name in ('max_epochs', 'max_iters'):
         value = config.get(name)
         if isinstance(value, int) and value < 1:
             raise ConfigError(f'{name} = {value} is below 1')
+    if config.get('val_interval') == 0:  # by which is divided; -1 does as 1
+        raise ConfigError('val_interval = 0 is below 1')
 
 
 def _check_evaluator(config: Any) -> None:
@@ -313,6 +333,6 @@ def _check_default_hooks(config: Any) -> None:
         if isinstance(hook, Mapping) and 'type' not in hook and name not in _HOOKS:
             faults.found.append(f'{name}{shown(hook)} is no default hook.{nearest(name, _HOOKS) or listed}')
         elif hook is not None:
-            with faults.under(name):
+            with faults.checking(name):
                 _check_hook(hook)
     faults.report()

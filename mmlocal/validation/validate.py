@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from mmlocal.engine.resume.checkpoint_files import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
+from mmlocal.validation.building import without_weights
 from mmlocal.validation.data.files import check_datasets
 from mmlocal.validation.data.loaders import check_loaders
 from mmlocal.validation.optimizers import check_optim_wrapper
@@ -22,6 +24,8 @@ from mmlocal.validation.own_components import check_component
 from mmlocal.validation.sections import check_forms, check_keys, check_scope, check_sections
 
 __all__ = ['validate']
+
+_OF_WHOLE = re.compile(r'model(\.backbone|\.generator)? cannot be (built|used): ')
 
 
 @undisturbed()
@@ -67,17 +71,26 @@ def validate(
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
             with faults.under():
                 check_sections(original, splits)
-            _check_backbone(cfg, faults, build=fits)
+            with faults.checking('model'):
+                _check_backbone(cfg, faults, build=fits)
             if 'train' in splits:
-                _check_training(cfg, faults)
+                with faults.checking('optim_wrapper'):
+                    _check_training(cfg, faults)
     # Of a run that goes on or is tested: what weights are merely taken from has no say in the cuts.
     if checkpoint is None and cfg.get('load_from'):
         checkpoint = ('load_from', cfg.load_from)
     if checkpoint is not None:
         with faults.under(checkpoint[0]):
             check_checkpoint(checkpoint[1], resume=bool(cfg.get('resume')))
+    faults.found = _once(faults.found)
     faults.report()
     return cfg
+
+
+def _once(faults: list[str]) -> list[str]:
+    """Without what the host says of the model, or its network, as a whole, where parts of it are known to be wrong."""
+    exact = [fault for fault in faults if fault.startswith('model') and not _OF_WHOLE.match(fault)]
+    return [fault for fault in faults if not (exact and _OF_WHOLE.match(fault))]
 
 
 def _needed(splits: tuple[str, ...]) -> list[str]:
@@ -100,7 +113,7 @@ def _check_training(cfg: Config, faults: Faults) -> None:
     wrapper, found = cfg.get('optim_wrapper'), find_backbone(cfg)
     if wrapper and not any(fault.startswith('optim_wrapper.') for fault in faults.found):
         with faults.under('optim_wrapper'):
-            check_optim_wrapper(wrapper, found[1].get('reach', 1) if found else None)
+            check_optim_wrapper(wrapper, found[1] if found else None)
 
 
 def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
@@ -139,7 +152,7 @@ def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> t
 def _try_build(backbone: MutableMapping[str, Any], registry: Registry, explain: bool) -> None:
     """Build the backbone; an error of other people's code is told if no known fault explains it."""
     try:
-        with torch.device('meta'):
+        with torch.device('meta'), without_weights():
             registry.build(copy.deepcopy(backbone))
         return
     except ConfigError:

@@ -306,6 +306,22 @@ FAULTS = {
         {'optim_wrapper.step_policy': 'per_block', BACKBONE + 'reach': 2},
         "optim_wrapper.step_policy = 'per_block' needs reach = 1, not 2: later losses still use the block",
     ),
+    'overlap per block': (
+        {'optim_wrapper.step_policy': 'per_block', BACKBONE + 'overlap': 1},
+        "optim_wrapper.step_policy = 'per_block' needs overlap = 0, not 1: later losses still use the block",
+    ),
+    'far too many threads': (
+        {'env_cfg.mp_cfg.opencv_num_threads': 10**9},
+        'env_cfg.mp_cfg.opencv_num_threads = 1000000000 is more than this system has for all its processes (...)',
+    ),
+    'memory that no model needs without its weights': (
+        {'model.rpn_head': dict(type='mmlocal.FillsMemory')},
+        'model cannot be built: without its weights it needs more than 2 GiB',
+    ),
+    'check that a value breaks': (
+        {'default_hooks.logger._scope_': ''},
+        "default_hooks.logger cannot be used: TypeError: the 'package' argument is required ...",
+    ),
     'no accumulation': (
         {'optim_wrapper.accumulative_counts': 0},
         'optim_wrapper.accumulative_counts = 0 cannot be used: ...',

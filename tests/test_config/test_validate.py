@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.models import ResNet
 from mmengine.config import Config
+from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 
 from mmlocal.cli import find_config
@@ -157,6 +158,40 @@ def test_network_without_a_meta_form_is_checked_all_the_same(cfg, faults_of, ass
 def test_what_a_network_says_is_told_in_one_line(cfg, faults_of):
     cfg.model.backbone.update(arch='mmlocal.ReadsNumbers', refuse=True)
     assert faults_of(cfg) == ['model.backbone cannot be built: RuntimeError: no such network']
+
+
+@MODELS.register_module()
+class FillsMemory(BaseModule):
+    """As a number in a config does that is far too large."""
+
+    def __init__(self, **_):
+        super().__init__()
+        self.held = bytearray(3 * 2**30)
+
+
+@MODELS.register_module()
+class LargeImages(ResNet):
+    """Takes no small images, and says so by any exception."""
+
+    def __init__(self, by, **kwargs):
+        super().__init__(**kwargs)
+        self.by = by
+
+    def forward(self, x):
+        if x.shape[-1] < 128:
+            raise self.by('too small')
+        return super().forward(x)
+
+
+@pytest.mark.parametrize('by', [ValueError, IndexError, AssertionError, KeyError])
+def test_network_that_cannot_run_the_image_of_the_probe(cfg, faults_of, by):
+    cfg.model.backbone.update(arch='mmlocal.LargeImages', by=by)
+    assert faults_of(cfg) == [
+        'model.backbone.probe_size = 64 does not suit the network, which cannot run an image of 64x64: '
+        f'{by.__name__}: too small. Give the size of the training images'
+    ]
+    cfg.model.backbone.probe_size = 128
+    validate(cfg)
 
 
 def test_the_scope_is_left_as_it_was(cfg):

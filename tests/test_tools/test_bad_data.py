@@ -74,7 +74,8 @@ def test_image_that_a_worker_cannot_read_in_training(train, data, local_config, 
 def test_image_that_cannot_be_read_in_validation(train, data, host_config, tmp_path):
     broken = image_of(data, 'val', 1)
     broken.write_text('no image')
-    code, faults = train(host_config, 'train_dataloader.dataset.indices=2')
+    # Not of the batch that is rehearsed.
+    code, faults = train(host_config, 'train_dataloader.dataset.indices=2', 'val_dataloader.batch_size=1')
     assert code == 2
     assert faults == [
         f"error: val_dataloader.dataset: img_path = '{broken}' of sample 1 of 4 is not an image, whatever its name "

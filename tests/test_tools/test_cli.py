@@ -298,7 +298,7 @@ class TestProgress:
     def test_a_run_has_a_bar_unless_it_is_told_not_to(self, call, local_config, tmp_path, monkeypatch, given):
         hooks = []
         monkeypatch.setattr('mmengine.runner.Runner.train', lambda runner: hooks.extend(runner.hooks))
-        monkeypatch.setattr('mmlocal.validation.data.check_loops', lambda *_: None)
+        monkeypatch.setattr('mmlocal.running.check_loops', lambda *_: None)
         assert call('train', local_config, '--work-dir', tmp_path, *given).code == 0
         assert [type(hook) for hook in hooks].count(ProgressHook) == (not given)
 

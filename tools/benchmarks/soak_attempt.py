@@ -62,6 +62,8 @@ class Attempt:
         return self._process.exitcode
 
     def _train(self, work_dir, arguments, stock):
+        from mmlocal import running
+
         os.setsid()
         with Path(work_dir).with_suffix('.log').open('a') as log:
             os.dup2(log.fileno(), 1)
@@ -69,7 +71,7 @@ class Attempt:
         sys.argv = ['train.py', *arguments, '--work-dir', str(work_dir), '--resume']
         tool = load_tool('train')
         if stock:
-            tool.save_safely = lambda cfg: cfg.default_hooks.checkpoint.update(type='CheckpointHook')
+            running.save_safely = lambda cfg: cfg.default_hooks.checkpoint.update(type='CheckpointHook')
         self._watch()
         tool.main()
 

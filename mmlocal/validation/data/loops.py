@@ -23,6 +23,7 @@ from mmlocal.validation.data.files import loaders_of
 from mmlocal.hosts import leaves_of
 from mmlocal.validation.data.splits import Splits
 from mmlocal.validation.data.targets import targets_of
+from mmlocal.validation.telling import sentence_of
 
 __all__ = ['check_loops']
 
@@ -90,9 +91,9 @@ def _build(runner: Runner, split: str) -> list[tuple[str, Any]]:
     configs = list(loaders_of(runner.cfg, split))
     try:
         loop = getattr(runner, f'{split}_loop')
-    except Exception:  # of a dataset, an evaluator, or what is no matter of data
+    except Exception as error:  # of a dataset, an evaluator, or what is no matter of data
         _explain_loop(runner.cfg, split, configs)
-        raise
+        raise ConfigError(sentence_of(error, runner.cfg, f'the {split} loop cannot be built')) from error
     if loop is None:
         return []
     loaders = getattr(loop, 'dataloaders', None) or [loop.dataloader]
