@@ -131,6 +131,14 @@ def _check_data(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
 
 
+def _infer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('checkpoint', help='checkpoint, of a run or published')
+    parser.add_argument('images', nargs='+', help='files, or folders of them')
+    parser.add_argument('--config', help='if the checkpoint does not hold it, or another one')
+    parser.add_argument('--out-dir', default='work_dirs/infer', help='for the pictures (default: work_dirs/infer)')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--strict', action='store_true', help='exit with 1 where a package is broken')
 
@@ -140,6 +148,7 @@ COMMANDS = {
     'test': Command('test', 'Evaluate a checkpoint by a config, local or not.', _test),
     'report': Command('report', 'What a training step needs, and what other ways to train would.', _report),
     'publish': Command('publish', 'Make a checkpoint ready for others: the stock network alone.', _publish),
+    'infer': Command('infer', 'Draw what a trained model sees in images.', _infer),
     'check-data': Command('check_data', 'Check the data of a config, without training.', _check_data),
     'doctor': Command('doctor', 'Say what is installed, what is missing, and how to install it.', _doctor),
 }

@@ -94,6 +94,18 @@ class Host:
         """A generated batch with those annotations alone that a model's own data would have."""
         return batch
 
+    def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:
+        """Draw what a model sees in each image file into a folder.
+
+        Args:
+            cfg: of the model; a local network needs no local heads.
+            checkpoint: of a run, or published.
+            images: files.
+            folder: for the pictures.
+            device: `cpu` or `cuda`.
+        """
+        raise ConfigError(f'{self.name} has no pictures of predictions: use its own tools')
+
 
 HOSTS: dict[str, Host] = {}
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import cv2
 import torch
+from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.runner import load_checkpoint
 
 from mmlocal.errors import reason
 from mmlocal.hosts.accounts import DatasetRules, pair_account
@@ -43,6 +47,20 @@ class MMagic(Host):
         if not _trains_as_all(cfg):
             raise no_head(f'{model["type"]} trains its generator in a train_step of its own', _EXAMPLE)
         return _restoration_for(cfg)
+
+    def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:
+        """The restored images. Its own `apis` import parts that restoration does not need and few have installed."""
+        model = MODELS.build(cfg.model).to(device).eval()
+        load_checkpoint(model, checkpoint, map_location='cpu')
+        os.makedirs(folder, exist_ok=True)
+        for path in images:
+            inputs = torch.from_numpy(cv2.imread(path)).permute(2, 0, 1)
+            with torch.no_grad():
+                data = model.data_preprocessor(dict(inputs=[inputs], data_samples=[]), False)
+                restored = model(data['inputs'], mode='tensor')
+            pixels = model.data_preprocessor.destruct(restored, data['data_samples'])[0]
+            name = os.path.splitext(os.path.basename(path))[0]
+            cv2.imwrite(os.path.join(folder, f'{name}.png'), pixels.permute(1, 2, 0).clamp(0, 255).byte().cpu().numpy())
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """The first unit's feature."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
+from mmengine.config import Config
 from mmengine.registry import TASK_UTILS
 
 from mmlocal.errors import ConfigError
@@ -87,6 +88,13 @@ class MMDet(Host):
     def _fcos(self, classes: int, model: Mapping[str, Any]) -> dict[str, Any]:
         local = _local(_fcos_for(classes, _width(model)), None)
         return dict(local, one_class=True) if _only_proposes(model) else local
+
+    def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:
+        """Boxes and masks, into `vis`; as text into `preds`."""
+        from mmdet.apis import DetInferencer
+
+        inferencer = DetInferencer(cfg, checkpoint, device=device, scope=self.name, show_progress=False)
+        inferencer(images, out_dir=folder, no_save_pred=False)
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """A local pyramid as wide as the neck."""

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mmengine.config import Config
+
 from mmlocal.hosts.accounts import DatasetRules, class_folder_account, class_list_faults
 from mmlocal.hosts.base import Host, Size, _images, find_classes, no_head, register_host
 from mmlocal.hosts.trial import in_host
@@ -35,6 +37,12 @@ class MMPretrain(Host):
     def derive_head(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """A linear head for its classes, which its head or its network holds."""
         return dict(type='mmlocal.ClsHead', cls_head=linear_for(cfg))
+
+    def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:
+        """The class and its score on the image."""
+        from mmpretrain.apis import ImageClassificationInferencer
+
+        ImageClassificationInferencer(cfg, pretrained=checkpoint, device=device)(images, show_dir=folder)
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """Pooled features."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
+from mmengine.config import Config
 
 from mmlocal.hosts.accounts import DatasetRules, segmentation_account
 from mmlocal.hosts.base import Host, Size, _images, find_classes, find_part, no_head, register_host
@@ -57,6 +58,12 @@ class MMSeg(Host):
         if not kept:
             return {}
         return dict(loss_decode=kept if several else kept[0])
+
+    def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:
+        """Classes as colours over the image, into `vis`; as numbers into `pred`."""
+        from mmseg.apis import MMSegInferencer
+
+        MMSegInferencer(cfg, checkpoint, device=device)(images, out_dir=folder)
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
         """An early feature."""

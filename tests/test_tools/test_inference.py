@@ -11,6 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 
 from mmlocal.blocks import LocalBackbone
+from mmlocal.commands import main
 from mmlocal.commands.publish import publish
 from mmlocal.config import localize, stock_config
 from mmlocal.errors import ConfigError
@@ -123,6 +124,34 @@ def test_a_published_config_needs_no_mmlocal(host, runs):
         model = MODELS.build(cfg.model)
     assert not any(isinstance(module, LocalBackbone) for module in model.modules())
     model.load_state_dict(published['state_dict'], strict=True)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('host', APIS)
+def test_the_command_draws_pictures(host, runs, picture, tmp_path, capsys):
+    _, weights = runs(host)
+    for kind in ('checkpoint', 'published'):
+        main(['infer', weights[kind], picture, '--out-dir', str(tmp_path / kind)])
+        assert f'pictures: {tmp_path / kind}' in capsys.readouterr().out
+        drawn = [path for path in (tmp_path / kind).rglob('*') if path.suffix in ('.png', '.jpg')]
+        assert drawn
+        scale = 2 if host == 'mmagic' else 1
+        if host in ('mmdet', 'mmagic'):
+            assert cv2.imread(str(drawn[0])).shape == (40 * scale, 56 * scale, 3)
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path, capsys):
+    torch.save(dict(state_dict={}), tmp_path / 'bare.pth')
+    (tmp_path / 'empty').mkdir()
+    for arguments, fault in (
+        ((str(tmp_path / 'none.pth'), __file__), 'does not exist'),
+        ((str(tmp_path / 'bare.pth'), __file__), 'holds no config. Give it: --config FILE'),
+        ((str(tmp_path / 'bare.pth'), str(tmp_path / 'empty')), 'has no image in it'),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(['infer', *arguments])
+        assert ended.value.code == 2
+        assert fault in capsys.readouterr().err
 
 
 def test_all_that_local_learning_adds_is_undone(config):
