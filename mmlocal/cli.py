@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -205,6 +206,9 @@ def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
             _exit(*error.faults)
         except NonFiniteLossError as error:
             _exit(str(error))
+        except KeyboardInterrupt as error:
+            sys.stderr.write(f'\n{error if error.args else "interrupted"}\n')
+            sys.exit(128 + signal.SIGINT)
         except OSError as error:
             if error.errno not in _DISK:
                 raise

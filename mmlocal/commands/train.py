@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from mmlocal.cli import check_work_dir, exit_with_message, prepare, read_config
 from mmlocal.config.complete import save_safely
-from mmlocal.engine import ProgressHook
+from mmlocal.engine import InterruptHook, ProgressHook
 from mmlocal.engine.distributed import compare_data, compare_settings, end_together, join_processes
 from mmlocal.engine.resume import lock_work_dir, newest_checkpoint, trust_checkpoint
 from mmlocal.errors import ConfigError, Faults
@@ -67,6 +67,11 @@ def main(args: argparse.Namespace) -> None:
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not args.no_progress:
         runner.register_hook(ProgressHook())
+    interrupt = InterruptHook()
+    runner.register_hook(interrupt)
     # Not before there is a runner: it builds the datasets, once, and the check adds to that what a few samples cost.
     compare_data(runner, check_loops(runner, ['train', 'val']))
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        interrupt.give_back()
