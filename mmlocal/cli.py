@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -229,6 +230,9 @@ def exit_with_message(main: Callable[..., None]) -> Callable[..., None]:
             _exit(*error.faults)
         except NonFiniteLossError as error:
             _exit(str(error))
+        except KeyboardInterrupt as error:
+            sys.stderr.write(f'\n{error if error.args else "interrupted"}\n')
+            sys.exit(128 + signal.SIGINT)
         except OSError as error:
             if not is_of_disk(error):
                 raise

@@ -8,7 +8,7 @@ import os
 from mmengine.config import Config
 
 from mmlocal.cli import exit_with_message, prepare, read_config
-from mmlocal.engine import ProgressHook
+from mmlocal.engine import InterruptHook, ProgressHook
 from mmlocal.engine.distributed import end_together
 from mmlocal.engine.resume import lock_work_dir, newest_checkpoint, trust_checkpoint
 from mmlocal.errors import ConfigError, Faults
@@ -56,4 +56,8 @@ def main(args: argparse.Namespace) -> None:
     with faults.under():
         cfg = prepare(cfg, ('train', 'val'), checkpoint=('--resume', resumed) if resumed else None)
     faults.report()
-    train(cfg, args.launcher, [] if args.no_progress else [ProgressHook()])
+    interrupt = InterruptHook()
+    try:
+        train(cfg, args.launcher, [interrupt] if args.no_progress else [ProgressHook(), interrupt])
+    finally:
+        interrupt.give_back()

@@ -6,6 +6,7 @@ from mmlocal.engine.optimizers import BlockwiseAmpOptimWrapper, BlockwiseOptimWr
 from mmlocal.engine.resume import (
     CountedSampler,
     ExactResumeHook,
+    InterruptHook,
     ResumableEpochLoop,
     ResumableIterLoop,
     SafeCheckpointHook,
@@ -19,6 +20,7 @@ __all__ = [
     'CountedSampler',
     'ExactResumeHook',
     'FullyShardedStrategy',
+    'InterruptHook',
     'LocalDataParallel',
     'LocalOptimWrapperConstructor',
     'MomentumHook',

@@ -6,6 +6,7 @@ from mmlocal.engine.resume.checkpoint_files import (
 )
 from mmlocal.engine.resume.checkpoint_hook import SafeCheckpointHook
 from mmlocal.engine.resume.exact_resume import CountedSampler, ExactResumeHook
+from mmlocal.engine.resume.interrupt import InterruptHook
 from mmlocal.engine.resume.loops import ResumableEpochLoop, ResumableIterLoop
 from mmlocal.engine.resume.reading import trust_checkpoint, weights_only
 from mmlocal.engine.resume.work_dir_lock import lock_work_dir
@@ -13,6 +14,7 @@ from mmlocal.engine.resume.work_dir_lock import lock_work_dir
 __all__ = [
     'CountedSampler',
     'ExactResumeHook',
+    'InterruptHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'SafeCheckpointHook',

@@ -55,6 +55,9 @@ class SafeCheckpointHook(CheckpointHook):
             resume, from a checkpoint without optimizer state, or if none in the work directory is whole.
     """
 
+    by_epoch: bool
+    filename_tmpl: str
+    max_keep_ckpts: int
     backend_args: dict[str, Any] | None
     file_backend: Any
     keep_ckpt_ids: deque[int]
@@ -171,6 +174,16 @@ class SafeCheckpointHook(CheckpointHook):
         self._of_processes = None
         while len(kept) > self.max_keep_ckpts > 0:
             self._delete(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(kept.popleft())))
+
+    def save_within_epoch(self, runner: Runner) -> None:
+        """Write one more checkpoint behind the running iteration, that is counted by iterations and not deleted."""
+        before = self.by_epoch, self.filename_tmpl, self.max_keep_ckpts
+        self.by_epoch, self.filename_tmpl, self.max_keep_ckpts = False, 'iter_{}.pth', -1
+        step = runner.iter + 1
+        try:
+            self._save_checkpoint_with_step(runner, step, meta=dict(epoch=runner.epoch, iter=step))
+        finally:
+            self.by_epoch, self.filename_tmpl, self.max_keep_ckpts = before
 
     def _gathered(self, runner: Runner) -> dict[str, list[Any]]:
         """What each process has of its own."""
