@@ -11,12 +11,13 @@ import torch
 from mmengine import registry as kinds
 from mmengine.logging import MMLogger
 from mmengine.registry import Registry
+from torch.overrides import TorchFunctionMode
 
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 
-__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent']
+__all__ = ['check_by_building', 'model_builder', 'part_builder', 'silent', 'weightless']
 
 Build = Callable[[], Any]
 # Its samples are never looked at.
@@ -62,6 +63,23 @@ def silent() -> Iterator[None]:
         logger.disabled = before
 
 
+class _NumbersAtOnce(TorchFunctionMode):
+    """Makes real numbers of what networks read while they are built: the rates of their dropped paths."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.linspace:
+            given.setdefault('device', 'cpu')
+        return func(*args, **given)
+
+
+@contextmanager
+def weightless() -> Iterator[None]:
+    """What is built inside has no memory for its weights, as far as it lets itself be built so."""
+    with torch.device('meta'), _NumbersAtOnce():
+        yield
+
+
 def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
     """Builds the model of a config, its local network as the stock one; on meta no weights are made."""
 
@@ -70,7 +88,7 @@ def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
         found = find_backbone(cfg) or find_replaced(cfg)
         if found is not None:
             model[found[0].removeprefix('model.')] = stock_network(found[1])
-        with torch.device(device):
+        with weightless() if device == 'meta' else torch.device(device):
             return kinds.MODELS.build(model)
 
     return build

@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.hosts import leaves_of
 from mmlocal.hosts.accounts import reading
+from mmlocal.registry import TRANSFORMS
+from mmlocal.validation.building import weightless
 from mmlocal.validation.data import Splits, account_of, check_dataset, check_evaluated, targets_of
 from mmlocal.validation.data.batches import check_single_image
 from mmlocal.validation.data.loaders import check_loaders
@@ -255,6 +257,40 @@ def test_of_good_data_nothing_is_said(layout, make_data, looked_at, tmp_path):
     assert looked_at(make_data[layout](tmp_path)) == [[], []]
 
 
+def of_colours(**cfg):
+    """Label maps of three channels, read by another transform."""
+
+    def change(root, whole):
+        saved('labels/1_gtFine_labelTrainIds.png')(root, whole)
+        whole['train_dataloader']['dataset']['pipeline'][1] = cfg
+
+    return change
+
+
+@TRANSFORMS.register_module()
+class ReadColours:
+    """Reads label maps in a way of its own."""
+
+    with_seg = True
+
+    def __call__(self, results):
+        results['gt_seg_map'] = np.asarray(Image.open(results['seg_map_path']).convert('L'))
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+
+def test_other_ways_to_read_label_maps_are_not_judged(make_data, looked_at, tmp_path):
+    cfg = make_data['cityscapes'](tmp_path)
+    of_colours(type='mmlocal.ReadColours')(tmp_path, cfg)
+    assert looked_at(cfg) == [[], []]
+
+
+def test_network_that_reads_numbers_while_it_is_built_needs_no_memory():
+    with weightless():
+        assert torch.linspace(0, 1, 3).tolist() == [0, 0.5, 1]
+        assert torch.zeros(3).is_meta
+
+
 def test_all_that_is_read_is_kept_or_dropped(make_data, build, tmp_path):
     cfg = make_data['coco'](tmp_path)
     both(box([2, 2, 0, 8], 3), annotations(lambda i, a: a.update(iscrowd=int(i == 1))), size_of(3, width=4))(
@@ -480,6 +516,13 @@ def test_splits_that_do_not_go_together(layout, second, expected, held, tmp_path
     (fault,), odd = held(layout, lambda root, cfg: None, second)
     assert expected in fault.replace(str(tmp_path), 'ROOT')
     assert odd == []
+
+
+def test_what_has_no_classes_may_be_evaluated_on_what_it_is_trained_on(held):
+    def generates(root, cfg):
+        del cfg['model']['bbox_head']
+
+    assert held('coco', generates, generates) == ([], [])
 
 
 def test_some_common_images_are_told(held):
