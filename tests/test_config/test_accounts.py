@@ -210,6 +210,7 @@ COUNTED = {
         both(two_classes, masks(255, 255, 0, 0)),
         'the 4 label maps have no pixel of digit; 50.0% of their pixels are 255, which the losses leave out',
     ),
+    'target of no input': ('pairs', saved('high/9.png'), "1 files of data_prefix.gt go with none of img ('9.png')"),
     'input of another kind': (
         'pairs',
         saved('low/9.webp'),
@@ -386,6 +387,26 @@ REFUSED = {
         'voc',
         objects(voc_object(corners=(3, None, 9, 9))),
         "(xml_path = 'ROOT/Annotations/0.xml'): object[0] ('cat') has bndbox.ymin = None, and a number of pixels",
+    ),
+    'difficult in words': (
+        'voc',
+        objects(voc_object(more='<difficult>Unspecified</difficult>')),
+        "(xml_path = 'ROOT/Annotations/0.xml'): object[0] ('cat') has difficult = 'Unspecified', and 0 or 1 is needed",
+    ),
+    'masks missing': (
+        'coco',
+        lambda root, cfg: cfg['train_dataloader']['dataset']['pipeline'][1].update(with_mask=True),
+        "annotations[0] of '0.jpg' has no segmentation, and the pipeline reads it (with_mask). So it is in 4 of 4",
+    ),
+    'another extension': (
+        'voc',
+        lambda root, cfg: (root / 'JPEGImages' / '1.jpg').rename(root / 'JPEGImages' / '1.png'),
+        "lacks 1 of the 4 files looked for: ROOT/JPEGImages/1.jpg. There is '1.png': another extension is read",
+    ),
+    'UTF-16': (
+        'listed',
+        lambda root, cfg: (root / 'list.txt').write_text('cat/0.png 0', encoding='utf-16'),
+        f"{PLACE}.ann_file = 'ROOT/list.txt' is no text in UTF-8: UnicodeDecodeError: ... Save it as UTF-8",
     ),
     'commas': (
         'listed',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,12 +12,12 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlocal.errors import ConfigError, Faults
+from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.hosts.accounts import Reading, reading
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.accounting import account_of
 from mmlocal.validation.data.batches import check_batches, check_single_image
-from mmlocal.validation.data.building import explain
+from mmlocal.validation.data.building import build_dataset, explain
 from mmlocal.validation.data.checks import check_dataset
 from mmlocal.validation.data.evaluators import check_evaluated, check_evaluators
 from mmlocal.validation.data.files import loaders_of
@@ -90,9 +91,14 @@ def _build(runner: Runner, split: str) -> list[tuple[str, Any]]:
     configs = list(loaders_of(runner.cfg, split))
     try:
         loop = getattr(runner, f'{split}_loop')
-    except Exception:  # of a dataset, an evaluator, or what is no matter of data
+    except Exception as error:  # of a dataset, a loader, an evaluator, or the loop itself
         _explain_loop(runner.cfg, split, configs)
-        raise
+        if isinstance(error, ConfigError):
+            raise
+        print_log(traceback.format_exc(), logger='current', level=logging.DEBUG)
+        raise ConfigError(
+            f'{split}_dataloader, {split}_cfg or {split}_evaluator cannot be built: {reason(error)}'
+        ) from error
     if loop is None:
         return []
     loaders = getattr(loop, 'dataloaders', None) or [loop.dataloader]
@@ -104,6 +110,8 @@ def _explain_loop(cfg: Mapping[str, Any], split: str, configs: Iterable[tuple[st
     for place, config in configs:
         with faults.under():
             explain(config.get('dataset'), f'{place}.dataset')
+            # Each may be right by itself, and they do not go together.
+            build_dataset(config['dataset'], f'{place}.dataset')
     faults.report()
     check_evaluators(cfg, split)
 
