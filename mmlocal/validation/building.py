@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import resource
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from mmengine import registry as kinds
 from mmengine.logging import MMLogger
 from mmengine.registry import Registry
+from torch.overrides import TorchFunctionMode
 
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
@@ -25,8 +26,8 @@ __all__ = [
     'model_builder',
     'part_builder',
     'silent',
+    'weightless',
     'with_stock_network',
-    'without_weights',
 ]
 
 Build = Callable[[], Any]
@@ -79,18 +80,39 @@ def silent() -> Iterator[None]:
         logger.disabled = before
 
 
+class _NumbersAtOnce(TorchFunctionMode):
+    """Makes real numbers of what networks read while they are built: the rates of their dropped paths."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.linspace:
+            given.setdefault('device', 'cpu')
+        return func(*args, **given)
+
+
+@contextmanager
+def weightless() -> Iterator[None]:
+    """What is built inside has no memory for its weights, as far as it lets itself be built so.
+
+    Raises:
+        TooLargeError: if it needs 2 GiB all the same.
+    """
+    with torch.device('meta'), _NumbersAtOnce(), _little_memory():
+        yield
+
+
 def model_builder(cfg: Mapping[str, Any], device: str = 'meta') -> Build:
     """Builds the model of a config, its local network as the stock one; on meta no weights are made."""
 
     def build() -> Any:
-        with torch.device(device), without_weights() if device == 'meta' else nullcontext():
+        with weightless() if device == 'meta' else torch.device(device):
             return kinds.MODELS.build(with_stock_network(cfg))
 
     return build
 
 
 @contextmanager
-def without_weights() -> Iterator[None]:
+def _little_memory() -> Iterator[None]:
     """Where no weights are made, what is built needs little memory: a number that is far too large ends here.
 
     Raises:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
 
@@ -16,7 +15,7 @@ from mmlocal.engine.resume.checkpoint_files import check_checkpoint
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
-from mmlocal.validation.building import without_weights
+from mmlocal.validation.building import weightless
 from mmlocal.validation.data.files import check_datasets
 from mmlocal.validation.data.loaders import check_loaders
 from mmlocal.validation.optimizers import check_optim_wrapper
@@ -152,7 +151,7 @@ def _component_faults(config: MutableMapping[str, Any], registry: Registry) -> t
 def _try_build(backbone: MutableMapping[str, Any], registry: Registry, explain: bool) -> None:
     """Build the backbone; an error of other people's code is told if no known fault explains it."""
     try:
-        with torch.device('meta'), without_weights():
+        with weightless():
             registry.build(copy.deepcopy(backbone))
         return
     except ConfigError:

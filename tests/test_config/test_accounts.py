@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.hosts import leaves_of
 from mmlocal.hosts.accounts import reading
+from mmlocal.registry import TRANSFORMS
+from mmlocal.validation.building import weightless
 from mmlocal.validation.data import Splits, account_of, check_dataset, check_evaluated, targets_of
 from mmlocal.validation.data.batches import check_single_image
 from mmlocal.validation.data.loaders import check_loaders
@@ -208,6 +210,7 @@ COUNTED = {
         both(two_classes, masks(255, 255, 0, 0)),
         'the 4 label maps have no pixel of digit; 50.0% of their pixels are 255, which the losses leave out',
     ),
+    'target of no input': ('pairs', saved('high/9.png'), "1 files of data_prefix.gt go with none of img ('9.png')"),
     'input of another kind': (
         'pairs',
         saved('low/9.webp'),
@@ -253,6 +256,40 @@ def test_what_is_not_used_is_counted(name, make_data, looked_at, tmp_path):
 @pytest.mark.parametrize('layout', ['coco', 'voc', 'folders', 'listed', 'pairs'])
 def test_of_good_data_nothing_is_said(layout, make_data, looked_at, tmp_path):
     assert looked_at(make_data[layout](tmp_path)) == [[], []]
+
+
+def of_colours(**cfg):
+    """Label maps of three channels, read by another transform."""
+
+    def change(root, whole):
+        saved('labels/1_gtFine_labelTrainIds.png')(root, whole)
+        whole['train_dataloader']['dataset']['pipeline'][1] = cfg
+
+    return change
+
+
+@TRANSFORMS.register_module()
+class ReadColours:
+    """Reads label maps in a way of its own."""
+
+    with_seg = True
+
+    def __call__(self, results):
+        results['gt_seg_map'] = np.asarray(Image.open(results['seg_map_path']).convert('L'))
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+
+def test_other_ways_to_read_label_maps_are_not_judged(make_data, looked_at, tmp_path):
+    cfg = make_data['cityscapes'](tmp_path)
+    of_colours(type='mmlocal.ReadColours')(tmp_path, cfg)
+    assert looked_at(cfg) == [[], []]
+
+
+def test_network_that_reads_numbers_while_it_is_built_needs_no_memory():
+    with weightless():
+        assert torch.linspace(0, 1, 3).tolist() == [0, 0.5, 1]
+        assert torch.zeros(3).is_meta
 
 
 def test_all_that_is_read_is_kept_or_dropped(make_data, build, tmp_path):
@@ -350,6 +387,26 @@ REFUSED = {
         'voc',
         objects(voc_object(corners=(3, None, 9, 9))),
         "(xml_path = 'ROOT/Annotations/0.xml'): object[0] ('cat') has bndbox.ymin = None, and a number of pixels",
+    ),
+    'difficult in words': (
+        'voc',
+        objects(voc_object(more='<difficult>Unspecified</difficult>')),
+        "(xml_path = 'ROOT/Annotations/0.xml'): object[0] ('cat') has difficult = 'Unspecified', and 0 or 1 is needed",
+    ),
+    'masks missing': (
+        'coco',
+        lambda root, cfg: cfg['train_dataloader']['dataset']['pipeline'][1].update(with_mask=True),
+        "annotations[0] of '0.jpg' has no segmentation, and the pipeline reads it (with_mask). So it is in 4 of 4",
+    ),
+    'another extension': (
+        'voc',
+        lambda root, cfg: (root / 'JPEGImages' / '1.jpg').rename(root / 'JPEGImages' / '1.png'),
+        "lacks 1 of the 4 files looked for: ROOT/JPEGImages/1.jpg. There is '1.png': another extension is read",
+    ),
+    'UTF-16': (
+        'listed',
+        lambda root, cfg: (root / 'list.txt').write_text('cat/0.png 0', encoding='utf-16'),
+        f"{PLACE}.ann_file = 'ROOT/list.txt' is no text in UTF-8: UnicodeDecodeError: ... Save it as UTF-8",
     ),
     'commas': (
         'listed',
@@ -480,6 +537,13 @@ def test_splits_that_do_not_go_together(layout, second, expected, held, tmp_path
     (fault,), odd = held(layout, lambda root, cfg: None, second)
     assert expected in fault.replace(str(tmp_path), 'ROOT')
     assert odd == []
+
+
+def test_what_has_no_classes_may_be_evaluated_on_what_it_is_trained_on(held):
+    def generates(root, cfg):
+        del cfg['model']['bbox_head']
+
+    assert held('coco', generates, generates) == ([], [])
 
 
 def test_some_common_images_are_told(held):

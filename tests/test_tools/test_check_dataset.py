@@ -91,7 +91,7 @@ def test_what_is_not_used_is_told_with_the_first_three(check, tmp_path, mini_set
     read = len(content['annotations'])
     assert rows[0][:2] == [str(read), str(read - 4)]
     assert rows[1][2:4] == ['4', 'area is 0 or less']
-    assert ' '.join(row[4] for row in rows[1:]).count('annotations[') == 3
+    assert ' '.join(row[-1] for row in check.used).count('annotations[') == 3
 
 
 @pytest.mark.integration

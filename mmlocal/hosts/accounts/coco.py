@@ -14,6 +14,7 @@ from mmlocal.hosts.accounts.reading import Reading
 __all__ = ['coco_account', 'coco_faults']
 
 Mask = NDArray[np.bool_]
+_CROWD = 'iscrowd = 1, which the losses leave out'
 
 
 def coco_account(dataset: Any, notes: Reading) -> Account:
@@ -40,7 +41,7 @@ def coco_account(dataset: Any, notes: Reading) -> Account:
     for reason, which in _object_reasons(dataset, file, used, of_class).items():
         objects.drop(reason, [file.record(int(i)) for i in which[:3]], len(which))
     objects.balance(f'by a rule of {type(dataset).__name__} that is not known here')
-    return Account(images, objects, _odd(file, used, of_class))
+    return Account(images, objects, _odd(file, used, of_class), _without_outline(dataset, file, used, of_class))
 
 
 def coco_faults(dataset: Any, notes: Reading) -> list[str]:
@@ -85,10 +86,24 @@ def _object_reasons(dataset: Any, file: CocoFile, used: Mask, of_class: Mask) ->
         'the box is less than one pixel wide or high': (w < 1) | (h < 1),
         'category_id is that of no category': ~in_file,
         _unread(dataset, file): ~of_class,
-        'iscrowd = 1, which the losses leave out': file.crowd,
+        _CROWD: file.crowd,
         'their image is not used': ~used[rows] if len(used) else missing,
     }
     return _first_reason(reasons, np.ones(len(rows), bool))
+
+
+def _without_outline(dataset: Any, file: CocoFile, used: Mask, of_class: Mask) -> list[str]:
+    """Objects without a segmentation, where the pipeline reads it."""
+    if not any(getattr(one, 'with_mask', False) for one in dataset.pipeline.transforms):
+        return []
+    dropped = [which for name, which in _object_reasons(dataset, file, used, of_class).items() if name != _CROWD]
+    without = sorted({*file.without_outline}.difference(*map(np.ndarray.tolist, dropped)))
+    if not without:
+        return []
+    return [
+        f'ann_file = {file.path!r}: {file.record(without[0])} has no segmentation, and the pipeline reads it '
+        f'(with_mask). So it is in {len(without)} of {len(file.ids)} annotations: add it, or train without masks'
+    ]
 
 
 def _unread(dataset: Any, file: CocoFile) -> str:

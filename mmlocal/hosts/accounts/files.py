@@ -72,7 +72,22 @@ def pair_account(dataset: Any, notes: Reading) -> Account | None:
     images = Tally(max(len(deep), kept.images), kept.images)
     _drop_suffixes(images, others, 'img_suffix', tuple(suffixes))
     images.balance('they are not among the indices, or not named as filename_tmpl says')
-    return Account(images)
+    account = Account(images)
+    for key, folder in dataset.data_prefix.items():
+        if key != dataset.search_key and dataset._indices is None and os.path.isdir(folder):
+            _note(
+                account,
+                _alone(dataset, key, folder),
+                f'files of data_prefix.{key} go with none of {dataset.search_key}',
+            )
+    return account
+
+
+def _alone(dataset: Any, key: str, folder: str) -> list[str]:
+    """Images of another folder that belong to no sample."""
+    infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+    read = {os.path.relpath(info[f'{key}_path'], folder) for info in infos}
+    return [path for path in _images(folder) if path not in read and (dataset.recursive or os.sep not in path)]
 
 
 def _images(root: str) -> Iterator[str]:

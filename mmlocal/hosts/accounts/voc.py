@@ -118,6 +118,9 @@ def xml_fault(path: str) -> str:
         called = item.findtext('name')
         if not called:
             return f'object[{i}] has no name'
+        difficult = item.findtext('difficult')
+        if difficult is not None and not difficult.strip().lstrip('-').isdigit():
+            return f'object[{i}] ({called!r}) has difficult = {difficult!r}, and 0 or 1 is needed'
         for corner in _CORNERS:
             if not _is_number(item.findtext(f'bndbox/{corner}')):
                 given = item.findtext(f'bndbox/{corner}')

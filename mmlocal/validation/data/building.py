@@ -108,7 +108,7 @@ def _explain_files(dataset: Any) -> None:
     rules = rules_of(dataset)
     try:
         faults = rules.faults(dataset, current_reading()) if rules else []
-    except (OSError, AttributeError):  # of a file that is not there, or a dataset that reads otherwise after all
+    except Exception:  # of a file that is not there, or a dataset that reads otherwise after all
         return
     if faults:
         raise ConfigError(*faults)
@@ -135,15 +135,26 @@ def _has_no_object(infos: list[Any]) -> bool:
 
 
 def annotation_fault(path: str) -> str:
-    """What is wrong with a JSON file, or nothing; other files are for their datasets to judge."""
-    if not path.endswith('.json') or not os.path.isfile(path):
+    """What is wrong with a JSON file, or with a list that is no UTF-8; other files are for their datasets to judge."""
+    if not path.endswith(('.json', '.txt')) or not os.path.isfile(path):
         return ''
+    if path.endswith('.txt'):
+        return _list_fault(path)
     try:
         mmengine.load(path)
     except json.JSONDecodeError as error:
         return f'is not JSON, or not all of it: {error}'
     except UnicodeDecodeError as error:
         return f'is not JSON: {reason(error)}'
+    return ''
+
+
+def _list_fault(path: str) -> str:
+    try:
+        with open(path, encoding='utf-8') as file:
+            file.read()
+    except UnicodeDecodeError as error:
+        return f'is no text in UTF-8: {reason(error)}. Save it as UTF-8'
     return ''
 
 

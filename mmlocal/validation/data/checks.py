@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmlocal.errors import ConfigError, Faults
@@ -49,11 +51,12 @@ def check_dataset(
     Raises:
         ConfigError: with all that was found.
     """
-    faults, missing, thorough, notes = Faults(), Faults(), indices is not None, current_reading()
+    faults, notes, thorough = Faults(), current_reading(), indices is not None
+    missing = Faults()  # samples are read where there is none of these
     leaves, suspects = list(leaves_of(dataset, place)), []
     for leaf, where in leaves:
         account = account_of(leaf, notes)
-        faults.add(where, account.faults)
+        missing.add(where, account.faults)
         if not account.faults:
             with faults.under(where):
                 check_categories(leaf, notes)
@@ -151,6 +154,10 @@ def _hint(path: str) -> str:
         return '. The list of them begins with a byte order mark: save it as UTF-8 without'
     if name != name.strip() or '\r' in path:
         return '. There is a blank at an end of the name'
+    stem = os.path.splitext(name)[0]
+    others = sorted(Path(path).parent.glob(f'{glob.escape(stem)}.*')) if stem else []
+    if others:
+        return f'. There is {others[0].name!r}: another extension is read'
     if '\\' in path:
         return '. Write / in the place of \\ between folders'
     return ''

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,12 +12,12 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlocal.errors import ConfigError, Faults
+from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.hosts.accounts import Reading, reading
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.accounting import account_of
 from mmlocal.validation.data.batches import check_batches, check_single_image
-from mmlocal.validation.data.building import explain
+from mmlocal.validation.data.building import build_dataset, explain
 from mmlocal.validation.data.checks import check_dataset
 from mmlocal.validation.data.evaluators import check_evaluated, check_evaluators
 from mmlocal.validation.data.files import loaders_of
@@ -93,6 +94,8 @@ def _build(runner: Runner, split: str) -> list[tuple[str, Any]]:
         loop = getattr(runner, f'{split}_loop')
     except Exception as error:  # of a dataset, an evaluator, or what is no matter of data
         _explain_loop(runner.cfg, split, configs)
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(sentence_of(error, runner.cfg, f'the {split} loop cannot be built')) from error
     if loop is None:
         return []
@@ -105,6 +108,8 @@ def _explain_loop(cfg: Mapping[str, Any], split: str, configs: Iterable[tuple[st
     for place, config in configs:
         with faults.under():
             explain(config.get('dataset'), f'{place}.dataset')
+            # Each may be right by itself, and they do not go together.
+            build_dataset(config['dataset'], f'{place}.dataset')
     faults.report()
     check_evaluators(cfg, split)
 

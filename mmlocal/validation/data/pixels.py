@@ -95,11 +95,18 @@ def _turns(dataset: Any) -> bool:
 
 
 def _reads_palettes(dataset: Any) -> bool | None:
-    """Whether a palette stays one number a pixel; None where label maps are not read as the hosts read them."""
+    """Whether a palette stays one number a pixel; None where label maps are not read as the hosts read plain ones.
+
+    Panoptic maps have three channels, and transforms of one's own may make numbers of colours.
+    """
     loaders = [one for one in _transforms(dataset) if getattr(one, 'with_seg', False)]
-    if not all(type(one).__module__.split('.')[0] in HOSTS for one in loaders):
+    if not all(type(one).__name__ == 'LoadAnnotations' and _is_a_hosts(one) for one in loaders):
         return None
     return all(getattr(one, 'imdecode_backend', '') == 'pillow' for one in loaders)
+
+
+def _is_a_hosts(transform: Any) -> bool:
+    return type(transform).__module__.split('.')[0] in HOSTS
 
 
 def _differs(image: _Header, target: _Header, targets: Targets) -> bool:
