@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 
-from mmlocal.errors import reason
+from mmlocal.errors import ConfigError, reason
 from mmlocal.hosts.base import Host, Size, _images, no_head, register_host
 from mmlocal.hosts.trial import in_host
 from mmlocal.randomness import undisturbed
@@ -38,7 +38,10 @@ class MMagic(Host):
         if 'pixel_loss' not in model:
             raise no_head('the model has no pixel_loss', _EXAMPLE)
         if not _trains_as_all(cfg):
-            raise no_head(f'{model["type"]} trains its generator in a train_step of its own', _EXAMPLE)
+            raise ConfigError(
+                f' is missing, and none would do: {model["type"]} trains its generator in a train_step of its own, and '
+                "local learning enters mmengine's alone"
+            )
         return _restoration_for(cfg)
 
     def derive_merge(self, cfg: Mapping[str, Any]) -> dict[str, Any]:
