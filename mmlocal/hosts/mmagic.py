@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import load_checkpoint
 
-from mmlocal.errors import reason
+from mmlocal.errors import ConfigError, reason
 from mmlocal.hosts.accounts import DatasetRules, pair_account
 from mmlocal.hosts.base import Host, Size, _images, no_head, register_host
 from mmlocal.hosts.trial import in_host
@@ -45,7 +45,10 @@ class MMagic(Host):
         if 'pixel_loss' not in model:
             raise no_head('the model has no pixel_loss', _EXAMPLE)
         if not _trains_as_all(cfg):
-            raise no_head(f'{model["type"]} trains its generator in a train_step of its own', _EXAMPLE)
+            raise ConfigError(
+                f' is missing, and none would do: {model["type"]} trains its generator in a train_step of its own, and '
+                "local learning enters mmengine's alone"
+            )
         return _restoration_for(cfg)
 
     def infer(self, cfg: Config, checkpoint: str, images: list[str], folder: str, device: str) -> None:

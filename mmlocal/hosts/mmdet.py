@@ -42,6 +42,7 @@ _TWO_STAGE = (('rpn_head', 'loss_and_predict'), ('roi_head', 'loss'))
 # Where detectors have their classes: of boxes, of masks, of things in a panoptic head.
 _HEADS = ('bbox_head', 'roi_head', 'mask_head', 'panoptic_head', 'rpn_head')
 _CLASSES = ('num_classes', 'num_things_classes')
+_BYTE = 255  # the largest class of a label map
 _EXAMPLE = "dict(type='mmlocal.DenseDetHead', dense_head=...)"
 
 
@@ -184,7 +185,7 @@ def _detection(size: Size, count: int, classes: int) -> dict[str, Any]:
         num_items=[4] * count,
         num_classes=max(2, classes),  # it has no label 0
         with_mask=True,
-        with_semantic=True,
+        with_semantic=classes <= _BYTE,
     )
     for sample in batch['data_samples'] if classes == 1 else ():
         sample.gt_instances.labels.zero_()
