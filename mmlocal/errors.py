@@ -126,10 +126,9 @@ def is_of_disk(error: BaseException) -> bool:
 
 
 def root_of(error: BaseException) -> BaseException:
-    """The exception that others of the same type have been raised from, as mmengine does for those of hooks."""
-    while type(error.__cause__) is type(error):
-        error = error.__cause__
-    return error
+    """The exception that one of the same type has taken the place of, as mmengine does for those of hooks."""
+    before = error.__cause__ or error.__context__
+    return root_of(before) if before is not None and type(before) is type(error) else error
 
 
 def origin(error: BaseException) -> str:

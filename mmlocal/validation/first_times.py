@@ -56,13 +56,14 @@ class FirstTimes(Hook):
             validates = getattr(runner, '_val_loop', None) is not None
             if is_of_disk(error) or (self._has_trained and (self._has_validated or not validates)):
                 raise
-            raise ConfigError(sentence_of(error, runner.cfg, _doing(root_of(error), runner), runner.model)) from error
+            raise ConfigError(sentence_of(error, runner.cfg, _doing(error, runner), runner.model)) from error
 
 
 def _doing(error: BaseException, runner: Runner) -> str:
     """What was being done, by what ran."""
-    owners = [frame.f_locals.get('self') for frame, _ in traceback.walk_tb(error.__traceback__)]
-    names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+    tracebacks = (error.__traceback__, root_of(error).__traceback__)
+    frames = [frame for one in tracebacks for frame, _ in traceback.walk_tb(one)]
+    owners, names = [frame.f_locals.get('self') for frame in frames], [frame.f_code.co_name for frame in frames]
     loop = getattr(runner, '_train_loop', None)
     if 'val_step' in names or any(one is runner.__dict__.get('_val_loop') for one in owners if one is not None):
         return 'the first validation fails'

@@ -118,8 +118,15 @@ def check_scheduler(config: Any) -> None:
     if isinstance(config, Mapping):
         config = {name: value for name, value in config.items() if name != 'convert_to_iter_based'}
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+
+    def build() -> None:
+        scheduler = PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer})
+        for _ in range(2):  # one by epochs would take its first step after hours
+            optimizer.step()
+            scheduler.step()
+
     check_by_building(
-        lambda: PARAM_SCHEDULERS.build({**copy.deepcopy(config), 'optimizer': optimizer}),
+        build,
         lambda: check_host_component(config, PARAM_SCHEDULERS),
         whole=config,
     )

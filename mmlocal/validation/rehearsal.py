@@ -41,12 +41,14 @@ def rehearse_validation(runner: Runner) -> None:
         runner: about to train, its model with the weights that it starts from.
 
     Raises:
-        ConfigError: if an argument of the evaluator is what the evaluation fails by.
+        ConfigError: if an argument of the evaluator is what the evaluation fails by, or the training loop cannot
+            tell when to validate.
         Exception: of the model or the evaluator.
     """
     loop = runner.val_loop
     if loop is None or not isinstance(runner.model, nn.Module) or get_world_size() > 1:
         return
+    _decide(runner.train_loop)
     training = runner.model.training
     try:
         with _at_most(_SECONDS), silent():
@@ -59,6 +61,18 @@ def rehearse_validation(runner: Runner) -> None:
         _explain(runner, error)
     finally:
         runner.model.train(training)
+
+
+def _decide(loop: Any) -> None:
+    """Ask what a loop asks after each epoch, or iteration."""
+    begin, interval = getattr(loop, 'val_begin', 1), getattr(loop, 'val_interval', 1)
+    try:
+        _ = begin <= 1 and 1 % interval == 0
+    except (ArithmeticError, TypeError) as error:
+        raise ConfigError(
+            f'train_cfg: with val_begin = {begin!r} and val_interval = {interval!r} it cannot be told when to '
+            f'validate: {reason(error)}'
+        ) from error
 
 
 def _validate(runner: Runner, loop: Any) -> None:

@@ -218,16 +218,13 @@ def _check_each(configs: Any, check: Callable[[Any], None]) -> None:
 
 
 def _check_names(config: Any, names: Sequence[str], reader: str) -> None:
-    """A dict whose reader knows its keys."""
+    """A dict whose reader knows its keys, and passes over all others: a slip for one of them is refused."""
     if config is None:
         return
     if not isinstance(config, Mapping):
         raise ConfigError(f' = {config!r} is not a dict: dict({names[0]}=...)')
-    listed = f' Keys: {", ".join(names)}'
-    unknown = [name for name in config if name not in names]
-    faults = [
-        f'{name}{shown(config[name])} is not read by {reader}.{nearest(name, names) or listed}' for name in unknown
-    ]
+    meant = {name: nearest(str(name), names) for name in config if name not in names}
+    faults = [f'{name}{shown(config[name])} is not read by {reader}.{hint}' for name, hint in meant.items() if hint]
     if faults:
         raise ConfigError(*faults)
 

@@ -306,6 +306,10 @@ FAULTS = {
         {'optim_wrapper.step_policy': 'per_block', BACKBONE + 'reach': 2},
         "optim_wrapper.step_policy = 'per_block' needs reach = 1, not 2: later losses still use the block",
     ),
+    'schedule that fails when it steps': (
+        {'param_scheduler': [dict(type='StepLR', step_size=0)]},
+        'param_scheduler[0] cannot be built: ZeroDivisionError: ...',
+    ),
     'overlap per block': (
         {'optim_wrapper.step_policy': 'per_block', BACKBONE + 'overlap': 1},
         "optim_wrapper.step_policy = 'per_block' needs overlap = 0, not 1: later losses still use the block",

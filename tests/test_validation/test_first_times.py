@@ -16,12 +16,12 @@ from mmlocal.validation.telling import telling
 
 
 class Failing(Hook):
-    def __init__(self, at, epoch=0):
-        self.at, self.epoch = at, epoch
+    def __init__(self, at, epoch=0, by=LookupError):
+        self.at, self.epoch, self.by = at, epoch, by
 
     def _fail(self, runner, at):
         if self.at == at and runner.epoch >= self.epoch:
-            raise LookupError(f'no {at}')
+            raise self.by(f'no {at}')
 
     def before_train(self, runner):
         self._fail(runner, 'start')
@@ -61,11 +61,12 @@ def test_validation_is_told_before_an_iteration(make_runner):
     assert runner.iter == 0
 
 
+@pytest.mark.parametrize('by', [LookupError, TypeError])
 @pytest.mark.parametrize(('at', 'doing'), [('start', 'training cannot start'), ('iteration', 'iteration 1 fails')])
-def test_hook_is_found_though_mmengine_wraps_what_it_raises(make_runner, at, doing):
+def test_hook_is_found_though_mmengine_puts_another_error_in_its_place(make_runner, at, doing, by):
     HOOKS.register_module(module=Failing, force=True)
-    fault = said(make_runner(hooks=[dict(type='Failing', at=at)]))
-    assert fault.startswith(f'custom_hooks[0]: {doing}: LookupError: no {at} (test_first_times.py, line ')
+    fault = said(make_runner(hooks=[dict(type='Failing', at=at, by=by)]))
+    assert fault.startswith(f'custom_hooks[0]: {doing}: {by.__name__}: no {at} (test_first_times.py, line ')
 
 
 def test_package_that_a_hook_asks_for(make_runner, monkeypatch):

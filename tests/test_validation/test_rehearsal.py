@@ -55,3 +55,13 @@ def test_longer_than_it_is_worth(make_runner, monkeypatch):
     rehearse_validation(runner)
     assert time.monotonic() - began < 5
     assert runner.val_loop.evaluator.metrics[0].results == []
+
+
+@pytest.mark.parametrize('interval', [None, 'often', 0])
+def test_when_to_validate(make_runner, interval):
+    runner = make_runner()
+    runner.train_loop.val_interval = interval
+    with pytest.raises(
+        ConfigError, match=f'train_cfg: with val_begin = 1 and val_interval = {interval!r} it cannot be'
+    ):
+        rehearse_validation(runner)

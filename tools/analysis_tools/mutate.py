@@ -14,6 +14,7 @@ import datetime
 import json
 import logging
 import random
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -119,9 +120,10 @@ def page(rows, args):
 
 
 def listed(row):
-    """One mutation and what was said, in a line."""
+    """One mutation and what was said."""
     said = ' '.join(row['said'].splitlines()[-1:]).removeprefix('error: ')
-    return f'- {row["number"]}, `{row["config"]}`, `{row["mutation"]}`: {row["outcome"]}: {said[:200]}'
+    text = f'- {row["number"]}, `{row["config"]}`, `{row["mutation"]}`: {row["outcome"]}: {said[:200]}'
+    return textwrap.fill(text, 118, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False)
 
 
 def main():
