@@ -39,7 +39,7 @@ CONFIGS = {
     'e2e/edsr_x2_mini-div2k': 'e2e/edsr_x2_mini-div2k',
     'man/edsr_x2_man_mini-div2k': 'e2e/edsr_x2_mini-div2k',
     'e2e/yolov8_n_mini-coco': 'e2e/yolov8_n_mini-coco',
-    'gso_yolo/gso_yolo_n_man_mini-coco': 'gso_yolo/gso_yolo_n_mini-coco',
+    'gso_yolo/gso-yolo_n_man_mini-coco': 'gso_yolo/gso-yolo_n_mini-coco',
 }
 OUTCOMES = ('refused', 'trains', 'refused late', 'traceback', 'hang')
 
