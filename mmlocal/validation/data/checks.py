@@ -51,19 +51,8 @@ def check_dataset(
     Raises:
         ConfigError: with all that was found.
     """
-    faults, notes, thorough = Faults(), current_reading(), indices is not None
-    missing = Faults()  # samples are read where there is none of these
-    leaves, suspects = list(leaves_of(dataset, place)), []
-    for leaf, where in leaves:
-        account = account_of(leaf, notes)
-        missing.add(where, account.faults)
-        if not account.faults:
-            with faults.under(where):
-                check_categories(leaf, notes)
-        with missing.under(where):
-            account.notes += _check_files(leaf, len(leaf) if thorough else _LOOKED_AT)
-        with faults.under(where):
-            suspects.append((leaf, where, _look(leaf, targets, account, thorough, notes)))
+    notes, leaves = current_reading(), list(leaves_of(dataset, place))
+    faults, unreadable, suspects = _check_leaves(leaves, targets, indices is not None, notes)
     if to_train:
         faults.add('', without_objects(leaves, notes))
     with faults.under():
@@ -72,13 +61,36 @@ def check_dataset(
     name_samples(dataset, place, Targets(scale=targets.scale) if faults.found else targets)
     sample = None
     with faults.under():
-        missing.report()
+        unreadable.report()
         sample = read_samples(dataset, place, first_middle_last(dataset) if indices is None else indices)
-    for leaf, where, which in suspects if not missing.found else ():
+    for leaf, where, which in suspects if not unreadable.found else ():
         with faults.under():
             read_samples(leaf, where, which)
     faults.report()
     return sample
+
+
+def _check_leaves(
+    leaves: Sequence[tuple[Any, str]], targets: Targets, thorough: bool, notes: Reading
+) -> tuple[Faults, Faults, list[tuple[Any, str, list[int]]]]:
+    """Look at the datasets that read files.
+
+    Returns:
+        Faults; those of them after which no sample is worth to be read; and of each dataset, with its place, the
+        samples that have to be.
+    """
+    faults, unreadable, suspects = Faults(), Faults(), []
+    for leaf, where in leaves:
+        account = account_of(leaf, notes)
+        unreadable.add(where, account.faults)
+        if not account.faults:
+            with faults.under(where):
+                check_categories(leaf, notes)
+        with unreadable.under(where):
+            account.notes += _check_files(leaf, len(leaf) if thorough else _LOOKED_AT)
+        with faults.under(where):
+            suspects.append((leaf, where, _look(leaf, targets, account, thorough, notes)))
+    return faults, unreadable, suspects
 
 
 def first_middle_last(dataset: Any) -> list[int]:
