@@ -138,6 +138,8 @@ def _fill_heads(backbone: ConfigDict, cfg: Config) -> None:
 def _with_stock_network(cfg: Config) -> dict[str, Any]:
     """The config as the host's own: classes, or a scale, may be the network's to say."""
     place, backbone = find_backbone(cfg)  # type: ignore[misc]
+    if 'arch' not in backbone:  # which is told where the backbone is looked at
+        return dict(cfg)
     return {**cfg, 'model': {**cfg.model, place.removeprefix('model.'): stock_network(backbone)}}
 
 

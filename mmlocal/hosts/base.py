@@ -176,7 +176,12 @@ def find_classes(places: Iterable[Any], names: Sequence[str] = ('num_classes',))
         5
     """
     part = find_part(places, names)
-    return None if part is None else next(part[name] for name in names if isinstance(part.get(name), int))
+    return None if part is None else next(part[name] for name in names if _is_given(part.get(name)))
+
+
+def _is_given(value: Any) -> bool:
+    # What is no number is for those to tell who look at the head itself.
+    return isinstance(value, (int, str))
 
 
 def find_part(places: Iterable[Any], names: Sequence[str]) -> Mapping[str, Any] | None:
@@ -184,7 +189,7 @@ def find_part(places: Iterable[Any], names: Sequence[str]) -> Mapping[str, Any] 
     for place in places:
         found: Mapping[str, Any] | None = None
         if isinstance(place, Mapping):
-            own = any(isinstance(place.get(name), int) for name in names)
+            own = any(_is_given(place.get(name)) for name in names)
             found = place if own else find_part(place.values(), names)
         elif isinstance(place, (list, tuple)):
             found = find_part(reversed(place), names)

@@ -67,7 +67,8 @@ def linear_for(cfg: Mapping[str, Any]) -> dict[str, Any]:
     head, classes = model['head'], find_classes([model['head'], model.get('backbone')])
     if classes is None:
         raise no_head(f'neither model.head nor model.backbone has num_classes ({_kind(cfg)})', _EXAMPLE)
-    bases = _bases(cfg, head)
+    # What is no class at all is told by those who look at the head itself.
+    bases = _bases(cfg, head) or ['ClsHead']
     kind = next((kind for base, kind in _LINEAR.items() if base in bases), None)
     if kind is None:
         raise no_head(f'what labels {head.get("type")!r} takes is not known', _EXAMPLE)

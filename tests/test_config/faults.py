@@ -239,8 +239,8 @@ FAULTS = {
         'momentum of layer3.0) has 128 channels',
     ),
     'dense head without strides': (
-        dense_head(RETINA),
-        f"{AUXILIARY}.head.dense_head of type 'RetinaHead' has no strides, neither its own nor those of its "
+        dense_head(dict(type='CenterNetHead', in_channels=8, feat_channels=8, num_classes=10)),
+        f"{AUXILIARY}.head.dense_head of type 'CenterNetHead' has no strides, neither its own nor those of its "
         'anchor_generator: give one of them (any values; they are set to the strides of the block)',
     ),
     'unknown dense head': (
@@ -279,9 +279,9 @@ FAULTS = {
         f'{AUXILIARY}.type is missing: the name of a model',
     ),
     'no head can be derived': (
-        without('model', 'roi_head'),
-        f'{AUXILIARY}.head is missing, and none can be derived: the host has no bbox_head, roi_head, '
-        'decode_head or head with classes, and no pixel_loss. '
+        without('model', 'roi_head', 'bbox_head', 'num_classes'),
+        f'{AUXILIARY}.head is missing, and none can be derived: none of bbox_head, roi_head, mask_head, panoptic_head, '
+        'rpn_head has num_classes or num_things_classes. '
         "Give one: head=dict(type='mmlocal.DenseDetHead', dense_head=...)",
     ),
     'compiled as a whole': (

@@ -91,7 +91,7 @@ def test_five_faults_are_told_at_once(cfg, faults_of, assert_faults):
 
 def test_what_localize_refuses_is_told_with_the_rest(cfg, faults_of, assert_faults):
     cfg.train_dataloader.dataset.data_root = '/nowhere/coco/'
-    del cfg.model['roi_head']
+    del cfg.model.roi_head.bbox_head['num_classes']
     cfg.optim_wrapper.type = 'ApexOptimWrapper'
     cfg.model.backbone.partition.type = 'Stages'
     expected = [
