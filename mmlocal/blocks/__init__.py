@@ -1,14 +1,15 @@
 """Cutting a network into blocks, and training each before the next one runs."""
 
-from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
+from mmlocal.blocks import published  # noqa: F401  registered by being imported
 from mmlocal.blocks.backbone import AUXILIARIES, LocalBackbone
 from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.division import Division
+from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
-from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
+from mmlocal.blocks.units import Chain, Unit, separate, span, stage_of
 
 __all__ = [
     'AUXILIARIES',

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.profiler import record_function
+from torch.utils._pytree import tree_map
 
 from mmlocal.blocks.division import Division
 from mmlocal.blocks.step import Span, Trainer, current_step
-from mmlocal.blocks.units import Unit, separate
+from mmlocal.blocks.units import Unit, separate, tensors_in, with_tensors
 
 __all__ = ['Boundary', 'hook_units']
 
@@ -50,9 +52,11 @@ class Boundary:
         if step is None:
             return None
         feature, further = separate(output, args[1:])
+        tensors = [feature, *(tensor for tensor in _learned(output) if tensor is not feature)]
+        further = tree_map(lambda value: value.detach() if isinstance(value, Tensor) else value, further)
         with record_function(f'{self.block}.boundary'):
-            leaf = step.train_block(feature, self.trainer, self.reach, self.segment, further)
-        return leaf if output is feature else (leaf, *further)
+            leaves = step.train_block(tensors, self.trainer, self.reach, self.segment, further)
+        return _in_place(output, tensors, leaves)
 
 
 class _Keep:
@@ -74,18 +78,24 @@ class _EndSegment:
         self.segment = segment
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        step, (feature, further) = current_step(), separate(output)
-        if step is None or not feature.requires_grad:
+        step, tensors = current_step(), _learned(output)
+        if step is None or not tensors:
             return None
-        leaf = step.end_segment(feature, self.segment)
-        return leaf if output is feature else (leaf, *further)
+        return _in_place(output, tensors, step.end_segment(tensors, self.segment))
 
 
 def _link(_module: nn.Module, _args: Any, output: Any) -> Any:
     """Forward hook on a unit inside a block that something after the block reads."""
-    step, (feature, further) = current_step(), separate(output)
+    step, tensors = current_step(), _learned(output)
     # What is frozen has no graph to enter.
-    if step is None or not feature.requires_grad:
+    if step is None or not tensors:
         return None
-    leaf = step.link(feature)
-    return leaf if output is feature else (leaf, *further)
+    return _in_place(output, tensors, step.link(tensors))
+
+
+def _learned(output: Any) -> list[Tensor]:
+    return [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+
+
+def _in_place(output: Any, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> Any:
+    return with_tensors(output, {id(tensor): leaf for tensor, leaf in zip(tensors, leaves, strict=True)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmlocal.blocks.units import Unit, separate
+from mmlocal.blocks.units import Unit, separate, tensors_in, with_tensors
 from mmlocal.errors import ConfigError
 from mmlocal.randomness import undisturbed
 
@@ -73,11 +73,12 @@ class Probe:
 
 @dataclass
 class _Seen:
-    """One unit during the forward: what it put out each time, and what stood in for that afterwards."""
+    """One unit during the forward: its feature each time, all tensors it put out, and what stood in for these."""
 
     outputs: list[Any] = field(default_factory=list)
     further: tuple[Any, ...] = ()
-    leaf: Tensor | None = None
+    bundle: list[Tensor] = field(default_factory=list)
+    leaves: list[Tensor] = field(default_factory=list)
 
 
 @undisturbed()
@@ -109,7 +110,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
             handle.remove()
     class_token = getattr(network, 'cls_token', None) is not None
     shapes = {name: _shape(one.outputs[0], one.further, image, class_token) for name, one in seen.items()}
-    return Probe(shapes, *_reads(network, units, seen, list(_tensors(outputs))), alone)
+    return Probe(shapes, *_reads(network, units, seen, list(tensors_in(outputs))), alone)
 
 
 def _nothing_of(tensor: Tensor) -> Tensor:
@@ -122,11 +123,11 @@ def _watch(name: str, seen: _Seen, order: list[str]) -> Callable[..., Any]:
         order.append(name)
         feature, seen.further = separate(output, args[1:])
         seen.outputs.append(feature)
-        if not isinstance(feature, Tensor):
-            return None
-        seen.leaf = feature.detach().requires_grad_()
-        stand_in = seen.leaf.clone()  # what follows may work in place, which a leaf forbids
-        return stand_in if output is feature else (stand_in, *seen.further)
+        seen.bundle = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+        seen.leaves = [tensor.detach().requires_grad_() for tensor in seen.bundle]
+        # What follows may work in place, which a leaf forbids.
+        stand_ins = {id(tensor): leaf.clone() for tensor, leaf in zip(seen.bundle, seen.leaves, strict=True)}
+        return with_tensors(output, stand_ins)
 
     return hook
 
@@ -137,9 +138,7 @@ def _refuse_uncuttable(seen: Mapping[str, _Seen], order: Sequence[str]) -> None:
         if len(one.outputs) != 1:
             faults.append(f'unit {name!r} runs {len(one.outputs)} times in a forward; it must run exactly once')
         elif not isinstance(one.outputs[0], Tensor):
-            faults.append(f'unit {name!r} puts out a {type(one.outputs[0]).__name__}; it must be one tensor')
-        elif any(isinstance(other, Tensor) for other in one.further):
-            faults.append(f'unit {name!r} puts out or passes on several tensors; it must be one')
+            faults.append(f'unit {name!r} puts out a {type(one.outputs[0]).__name__}; it must be a tensor, or several')
     if not faults and list(seen) != list(order):
         faults.append(f'units are not in the order they run: that is {", ".join(order)}')
     if faults:
@@ -172,12 +171,12 @@ def _shape(output: Tensor, further: tuple[Any, ...], image: Tensor, class_token:
 def _reads(
     network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen], outputs: Sequence[Tensor]
 ) -> tuple[dict[str, frozenset[str]], frozenset[tuple[str, str]], tuple[frozenset[str], ...]]:
-    leaves = {id(one.leaf): name for name, one in seen.items()}
+    leaves = {id(leaf): name for name, one in seen.items() for leaf in one.leaves}
     owners: dict[int, set[str]] = {}
     for unit in units:
         for parameter in unit.parameters(network):
             owners.setdefault(id(parameter), set()).add(unit.name)
-    ends: dict[str, Sequence[Tensor]] = {name: one.outputs for name, one in seen.items()}
+    ends: dict[str, Sequence[Tensor]] = {name: one.bundle for name, one in seen.items()}
     ends[OUTPUTS] = outputs
     reads, insides = {}, set()
     last = units[-1].name
@@ -189,16 +188,6 @@ def _reads(
         insides |= {(name, reader) for names in owned if reader not in names for name in names if name != last}
     singly = tuple(frozenset(leaves[v] for v in _variables([output]) if v in leaves) for output in outputs)
     return reads, frozenset(insides), singly
-
-
-def _tensors(outputs: Any) -> Iterator[Tensor]:
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (tuple, list)):
-        for output in outputs:
-            yield from _tensors(output)
-    elif isinstance(outputs, Mapping):
-        yield from _tensors(list(outputs.values()))
 
 
 def _variables(tensors: Sequence[Tensor]) -> set[int]:

@@ -22,7 +22,8 @@ from mmlocal.blocks.reconcile import disagreement
 
 __all__ = ['Batch', 'Done', 'LocalStep', 'Span', 'Trainer', 'current_step']
 
-Link = tuple[Tensor, Tensor]
+# What a unit puts out, and the leaves that are read in its place.
+Link = tuple[Sequence[Tensor], Sequence[Tensor]]
 Losses = Mapping[str, 'Tensor | list[Tensor]']
 
 _CURRENT: ContextVar[LocalStep | None] = ContextVar('mmlocal_step', default=None)
@@ -142,8 +143,7 @@ class LocalStep:
         self._staying: Tensor | None = None
         # What the running block starts from, the gradient that the block before got there, and a weight.
         self._entry: tuple[Tensor, Tensor, float] | None = None
-        # A link is a unit's output and the leaf that is read in its place. Segments that a later loss still
-        # reaches, and the links of the segment that is running.
+        # Segments that a later loss still reaches, and the links of the segment that is running.
         self._segments: deque[Segment] = deque()
         self._running: list[Link] = []
 
@@ -171,30 +171,35 @@ class LocalStep:
         """Put a unit's output into the feature bank of this forward, detached."""
         self._bank[name] = output.detach()
 
-    def link(self, output: Tensor) -> Tensor:
-        """A leaf in place of a unit's output that is read again behind its block.
+    def link(self, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """Leaves in place of a unit's outputs that are read again behind its block.
 
-        Its gradient goes on into the unit with the losses that reach the segment, and with no other: whoever
-        reads it later reads a detached feature.
+        Their gradients go on into the unit with the losses that reach the segment, and with no other: whoever
+        reads them later reads detached features.
         """
-        leaf = output.detach().requires_grad_()
-        self._running.append((output, leaf))
-        return leaf
+        leaves = [output.detach().requires_grad_() for output in outputs]
+        self._running.append((outputs, leaves))
+        return leaves
 
-    def end_segment(self, output: Tensor, number: int) -> Tensor:
-        """A leaf in place of a unit's output from which on a later loss flows back, and before which it does not."""
-        leaf = self.link(output)
+    def end_segment(self, outputs: Sequence[Tensor], number: int) -> list[Tensor]:
+        """Leaves in place of a unit's outputs from which on a later loss flows back, and before which it does not."""
+        leaves = self.link(outputs)
         self._segments.append(Segment(number, self._running))
         self._running = []
-        return leaf
+        return leaves
 
     def train_block(
-        self, output: Tensor, trainer: Trainer | None, reach: Span, segment: int, further: tuple[Any, ...] = ()
-    ) -> Tensor:
-        """Train the block that put out `output`, and return the feature for the next one.
+        self,
+        outputs: Sequence[Tensor],
+        trainer: Trainer | None,
+        reach: Span,
+        segment: int,
+        further: tuple[Any, ...] = (),
+    ) -> list[Tensor]:
+        """Train the block that put out `outputs`, and return the features for the next one.
 
         Args:
-            output: the block's output, with its graph.
+            outputs: of the block, with their graph; the first is what its auxiliary reads.
             trainer: gives the block's losses; none leaves it to a later block's.
             reach: how far the losses flow back.
             segment: number of the segment that ends here.
@@ -206,21 +211,21 @@ class LocalStep:
         """
         batch = Batch(self._inputs, self._data_samples, further, self._bank)
         if reach.reconcile and trainer is not None:
-            leaf = self._train_reconciled(output, trainer, batch, reach.reconcile)
+            leaf = self._train_reconciled(outputs[0], trainer, batch, reach.reconcile)
             self._block_done(Done(trainer.name, segment + 1, alone=True))
-            return leaf
-        leaf = self.end_segment(output, segment)
+            return [leaf, *(output.detach() for output in outputs[1:])]
+        leaves = self.end_segment(outputs, segment)
         if trainer is not None:
             # The forward of a mixed-precision step is under autocast, its backward must not be.
-            self._train(leaf, trainer, batch, reach)
+            self._train(leaves[0], trainer, batch, reach)
             self._passed_on = trainer.passed_on
         while len(self._segments) > reach.kept:
-            for _, finished in self._segments.popleft().links:
+            for finished in _leaves(self._segments.popleft()):
                 finished.requires_grad_(False)
         if trainer is not None:
             closed = self._segments[0].number if self._segments else segment + 1
             self._block_done(Done(trainer.name, closed, reach.alone))
-        return leaf
+        return leaves
 
     @property
     def reconciles(self) -> bool:
@@ -236,7 +241,7 @@ class LocalStep:
 
     def close(self) -> None:
         """After the model's own loss was propagated: pass its gradient to the blocks that it still reaches."""
-        for _, leaf in (link for segment in self._segments for link in segment.links):
+        for leaf in (leaf for segment in self._segments for leaf in _leaves(segment)):
             if leaf.grad is not None and self._passed_on != 1.0:
                 leaf.grad *= self._passed_on
         self._propagate(reach=len(self._segments), kept=0)
@@ -270,11 +275,11 @@ class LocalStep:
         backward with the sum and one for the block's input alone are enough; else each gradient has its own.
         """
         own = self._segments[-1].links
-        earlier = [one for segment in list(self._segments)[:-1] for _, one in segment.links]
+        earlier = [one for segment in list(self._segments)[:-1] for one in _leaves(segment)]
         staying, flowing = self._staying, leaf.grad
         self._staying = leaf.grad = None
         if staying is not None and flowing is not None and reach.own == 1 and len(own) == 1 and reach.reach > 1:
-            output, _ = own[0]
+            output = own[0][0][0]
             passed = torch.autograd.grad(output, earlier, flowing, retain_graph=True, allow_unused=True)
             flowing += staying
             del staying
@@ -312,10 +317,20 @@ class LocalStep:
         The graphs of the newest `kept` segments stay for losses to come; the others are freed.
         """
         for age, segment in enumerate(reversed(self._segments)):
-            for output, leaf in reversed(segment.links):
-                gradient, leaf.grad = leaf.grad, None
-                if gradient is not None and age < reach:
-                    torch.autograd.backward(output, gradient, retain_graph=age < kept)
+            for outputs, leaves in reversed(segment.links):
+                gradients = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True)]
+                for leaf in leaves:
+                    leaf.grad = None
+                heard = [pair for pair in gradients if pair[1] is not None]
+                del gradients
+                if heard and age < reach:
+                    of, gradient = zip(*heard, strict=True)
+                    del heard
+                    torch.autograd.backward(of, gradient, retain_graph=age < kept)
+
+
+def _leaves(segment: Segment) -> Iterator[Tensor]:
+    return (leaf for _, leaves in segment.links for leaf in leaves)
 
 
 def _total(losses: Losses, name: str, logs: dict[str, Tensor]) -> Tensor:

@@ -1,7 +1,9 @@
 """Every network family: cut, trained in isolation, loaded from and published to the stock network."""
 
 import copy
+import json
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,19 +103,24 @@ class Net(BaseModel):
 @pytest.fixture(params=FAMILIES, ids=str)
 def family(request):
     """Both models of a family: `stock()` and `local(auxiliary, **arguments)`, an image, and the cuts."""
-    scope, arguments, size, units, cuts = FAMILIES[request.param]
+    with DefaultScope.overwrite_default_scope(FAMILIES[request.param][0]):
+        yield family_of(request.param)
+
+
+def family_of(name):
+    """The family of that name; its host's scope has to be the default."""
+    scope, arguments, size, units, cuts = FAMILIES[name]
     if scope in ('mmagic', 'mmyolo'):
         import_host(scope)
-    if request.param.startswith('mmlocal'):
+    if name.startswith('mmlocal'):
         import_module('mmlocal.models.cifar_resnet')
-    network = dict(type=request.param.split()[0], **copy.deepcopy(arguments))
-    with DefaultScope.overwrite_default_scope(scope):
-        yield Family(network, torch.randn(2, 3, size, size, dtype=torch.float64), units, cuts)
+    network = dict(type=name.split()[0], **copy.deepcopy(arguments))
+    return Family(name, network, torch.randn(2, 3, size, size, dtype=torch.float64), units, cuts)
 
 
 class Family:
-    def __init__(self, network, image, units, cuts):
-        self.network, self.image, self.units, self.cuts = network, image, units, cuts
+    def __init__(self, name, network, image, units, cuts):
+        self.name, self.network, self.image, self.units, self.cuts = name, network, image, units, cuts
 
     def stock(self):
         torch.manual_seed(0)
@@ -288,3 +295,36 @@ def test_states_of_optimizers_pass_between_stock_and_block_wise_wrappers(family,
     assert all(torch.equal(ours.state[p]['exp_avg'], theirs.state[p]['exp_avg']) for p in trained.values())
     settings = [{p: (g['lr'], g['weight_decay']) for g in o.param_groups for p in g['params']} for o in (ours, theirs)]
     assert settings[0] == settings[1]
+
+
+# Units, and what two steps did, when the units of these networks were still listed class by class.
+GOLDEN = json.loads(Path(__file__).with_name('golden.json').read_text(encoding='utf-8'))
+
+
+def units_and_steps(family, auxiliary, make_loop):
+    """Units with their modules and own parameters; of two steps the loss, and the sums of all weights."""
+    torch.manual_seed(2)
+    model = family.local(copy.deepcopy(auxiliary))
+    torch.manual_seed(3)
+    image = torch.randn(family.image.shape, dtype=torch.float64)
+    loop, steps = make_loop(model), []
+    for _ in range(2):
+        loss = float(loop.step(image)['loss'].detach())
+        sums = [
+            sum(p.abs().sum() for n, p in model.named_parameters() if of_network(n) is own) for own in (True, False)
+        ]
+        steps.append([loss, *map(float, sums)])
+    division = model.backbone.local_division
+    units = {unit.name: [' '.join(unit.modules), ' '.join(unit.own)] for unit in division.units}
+    return dict(units=units, copied=sorted(division.probe.alone), steps=steps)
+
+
+@pytest.mark.parametrize('family', [name for name in FAMILIES if name in GOLDEN], indirect=True)
+@pytest.mark.parametrize('method', ['plain', 'man'])
+def test_units_and_steps_are_those_of_the_units_once_listed_by_hand(family, method, make_loop, man_auxiliary):
+    plain = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    found = units_and_steps(family, man_auxiliary if method == 'man' else plain, make_loop)
+    wanted = GOLDEN[family.name][method]
+    assert found['units'] == wanted['units']
+    assert found['copied'] == wanted['copied']
+    torch.testing.assert_close(found['steps'], wanted['steps'], rtol=1e-9, atol=0.0)
