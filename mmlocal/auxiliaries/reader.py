@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmlocal.blocks import Shape
+from mmlocal.blocks import Shape, map_size
 
 __all__ = ['Reader']
 
@@ -29,11 +29,14 @@ class Reader(BaseModule):
         self.norm = nn.Identity() if shape.is_map else nn.LayerNorm(shape.channels, eps=1e-6)
 
     def forward(self, feature: Tensor, further: tuple[Any, ...] = ()) -> Tensor:
-        """From (N, C, H, W) or (N, L, C), with (H, W) in `further` where tokens have it, to a map."""
+        """From (N, C, H, W), (N, H, W, C) or (N, L, C), with (H, W) in `further` where tokens have it, to a map."""
         if self.layout == 'map':
             return feature
-        if self.layout == 'sized tokens':
-            return feature.transpose(1, 2).unflatten(2, tuple(further[0]))
+        if self.layout == 'map of vectors':
+            return feature.permute(0, 3, 1, 2)
+        size = map_size(feature, further)
+        if self.layout == 'sized tokens' and size is not None:
+            return feature.transpose(1, 2).unflatten(2, size)
         read = feature[:, 0] if self.layout == 'class token first' else feature.mean(1)
         normed: Tensor = self.norm(read)
         return normed[:, :, None, None]

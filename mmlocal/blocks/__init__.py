@@ -8,6 +8,7 @@ from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
+from mmlocal.blocks.sizes import MapSize, map_size
 from mmlocal.blocks.step import Batch, Done, LocalStep, current_step
 from mmlocal.blocks.units import Chain, Unit, separate, span, stage_of
 
@@ -22,6 +23,7 @@ __all__ = [
     'Later',
     'LocalBackbone',
     'LocalStep',
+    'MapSize',
     'Place',
     'Probe',
     'Shape',
@@ -30,6 +32,7 @@ __all__ = [
     'even',
     'find_cuts',
     'find_units',
+    'map_size',
     'probe',
     'run_twice',
     'separate',

@@ -17,6 +17,7 @@ from mmlocal.blocks.boundary_hooks import hook_units
 from mmlocal.blocks.compiled import compile_forward, compile_options, prepare_compiler
 from mmlocal.blocks.division import Division, choose_cuts
 from mmlocal.blocks.finding import named_units, units_in
+from mmlocal.blocks.given import Given
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.recompute import recompute_forward
 from mmlocal.blocks.trace import images_of_sides, trace
@@ -247,9 +248,9 @@ def _build_auxiliaries(
 
 def _place(division: Division, index: int) -> Place:
     """What an auxiliary is told of the boundary that it is for."""
-    network, shapes, blocks = division.network, division.probe.shapes, division.blocks
+    shapes, blocks = division.probe.shapes, division.blocks
     later = [
-        Later(unit.name, unit.module(network), shapes[unit.name], unit.name in division.probe.alone, j)
+        Later(unit.name, _alone(unit, division), shapes[unit.name], unit.name in division.probe.alone, j)
         for j, units in enumerate(blocks[index + 1 :], index + 1)
         for unit in units
     ]
@@ -258,6 +259,12 @@ def _place(division: Division, index: int) -> Place:
     ]
     cut = blocks[index][-1].name
     return Place(division.block_names[index], cut, shapes[cut], tuple(later), tuple(earlier), index, len(blocks) - 1)
+
+
+def _alone(unit: Unit, division: Division) -> nn.Module:
+    """A unit as a module that takes what the unit before it puts out."""
+    module, form = unit.module(division.network), division.probe.alone.get(unit.name, 'all')
+    return module if form == 'all' else Given(module, form)
 
 
 def _without_link(output: Any) -> Any:

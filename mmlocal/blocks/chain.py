@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -36,7 +36,7 @@ def whole_of(network: nn.Module) -> str:
         prefix, module = f'{prefix}{heavy[0][0]}.', heavy[0][1]
 
 
-def find_ends(found: Trace, whole: str) -> Ends:
+def find_ends(found: Trace, whole: str, among: Collection[str] | None = None) -> Ends:
     """The calls behind which the network can be cut.
 
     All that was computed before the end of such a call and is read behind it is an output of the call, or of an
@@ -46,8 +46,10 @@ def find_ends(found: Trace, whole: str) -> Ends:
     Args:
         found: one forward.
         whole: prefix of the module that is the whole network.
+        among: modules to look at, if not all of them.
     """
     ends = {name: call for name, call in found.once().items() if call.made and not whole.startswith(f'{name}.')}
+    ends = {name: call for name, call in ends.items() if among is None or name in among}
     beside = _beside(found, ends.values())
     around = {name: _around(call, whole) for name, call in ends.items()}
     ends = {

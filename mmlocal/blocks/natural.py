@@ -31,10 +31,15 @@ def natural_units(network: nn.Module, found: Trace) -> list[Unit]:
         The units in the order in which they run; none where the network cannot be cut.
     """
     whole = whole_of(network)
-    ends = find_ends(found, whole)
-    pieces = find_pieces(network, found, ends, whole)
-    groups = _with_members(found, ends, pieces) if any(p.member for p in pieces) else _without(network, ends, pieces)
-    return _filled(network, found, [(name, ends.calls[end]) for name, end in groups])
+    every = find_ends(found, whole)
+    pieces = find_pieces(network, found, every, whole)
+    ends = find_ends(found, whole, {piece.name for piece in pieces})
+    pieces = [piece for piece in pieces if piece.name in ends.calls]
+    if any(piece.member for piece in pieces):
+        groups = _with_members(found, ends, pieces)
+    else:
+        groups = _without(network, ends, [layer for piece in pieces for layer in layers_of(network, every, piece)])
+    return _filled(network, found, [(name, every.calls[end]) for name, end in groups])
 
 
 def _with_members(found: Trace, ends: Ends, pieces: Sequence[Piece]) -> list[tuple[str, str]]:
@@ -81,10 +86,9 @@ def _arranged(found: Trace, node: Node, call: Call) -> bool:
 def _without(network: nn.Module, ends: Ends, pieces: Sequence[Piece]) -> list[tuple[str, str]]:
     """Name and last module of each unit of a network without lists: its modules with parts, its layers with weights."""
     groups: list[tuple[str, str]] = []
-    for piece in (one for found in pieces for one in layers_of(network, ends, found)):
-        module = network.get_submodule(piece.name)
-        begins = not piece.layer or any(p.dim() > 1 for p in module.parameters())
-        if begins or not groups:
+    for piece in pieces:
+        begins = not piece.layer or any(p.dim() > 1 for p in network.get_submodule(piece.name).parameters())
+        if begins or not groups or groups[-1][1] in ends.needed:
             groups.append((piece.name, piece.name))
         else:
             groups[-1] = (groups[-1][0], piece.name)

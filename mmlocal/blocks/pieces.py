@@ -69,7 +69,7 @@ class _Tree:
 
     def _divides(self, name: str, module: nn.Module, inside: Sequence[Piece]) -> bool:
         """Whether a module is a list of units: one that is not called itself, or has members and always has them."""
-        if type(module) in (nn.ModuleList, nn.ModuleDict):
+        if isinstance(module, nn.ModuleList | nn.ModuleDict) and name not in self.ends.calls:
             return True
         if name.rpartition('.')[2] == STEM or not any(piece.member for piece in inside):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,18 +56,27 @@ class Unit:
 class Chain(nn.Module):
     """Modules one after the other.
 
-    What a module puts out or is given beside the feature (Swin's map size) goes on to the next one.
+    What a module puts out or is given beside the feature (Swin's map size) goes on to the next one, as far as that
+    takes it: a norm takes the feature alone.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
         self.steps = nn.ModuleList(modules)
+        self.room = [_room(module) for module in modules]
 
     def forward(self, feature: Tensor, *further: Any) -> Any:
         """From the first module's input to the last one's output; with `further` as a tuple, if there is any."""
-        for step in self.steps:
-            feature, further = separate(step(feature, *further), further)
+        for step, room in zip(self.steps, self.room, strict=True):
+            feature, further = separate(step(feature, *further[:room]), further)
         return (feature, *further) if further else feature
+
+
+def _room(module: nn.Module) -> int | None:
+    """How many values a module takes beside the feature; None if any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return None if inspect.Parameter.VAR_POSITIONAL in kinds else sum(kind in positional for kind in kinds) - 1
 
 
 def separate(output: Any, further: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any, ...]]:

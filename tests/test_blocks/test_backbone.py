@@ -271,11 +271,35 @@ def test_a_cut_that_the_connections_do_not_allow_is_refused_by_name():
     with pytest.raises(ConfigError) as caught:
         crossing(['a', 'b', 'c', 'd'], ['a', 'b'])
     assert caught.value.faults == (
-        "partition[0]: 'b' does not read the output of 'a': no cut there",
-        "partition[1]: 'c' does not read the output of 'b': no cut there",
+        "partition[0]: 'b' does not read the output of 'a': no cut there; the nearest is behind 'c'",
+        "partition[1]: 'c' does not read the output of 'b': no cut there; the nearest is behind 'c'",
         "unit 'a' is in another block than 'c', which reads something inside of it, not its output: its block would "
         'be finished by then. Cut elsewhere, or give the units: units=[...]',
     )
+
+
+@MODELS.register_module()
+class Shared(nn.Module):
+    """What one operation makes of a weight is read by `b` and by `d`."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.d = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.weight = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, x):
+        weight = self.weight.exp()
+        return self.d(self.b(self.a(x) * weight) * weight)
+
+
+def test_no_graph_that_is_freed_is_entered_through_a_weight_of_no_unit():
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    with pytest.raises(ConfigError) as caught:
+        LocalBackbone('mmlocal.Shared', partition=['b'], auxiliary=auxiliary, units=['a', 'b', 'd'])
+    (fault,) = caught.value.faults
+    assert fault.startswith("unit 'b' is in another block than 'd', which reads something inside of it")
+    # So no cut is found there either.
+    assert [unit.name for unit in find_units(MODELS.build(dict(type='mmlocal.Shared')))] == ['d']
 
 
 def test_units_are_given_in_the_order_they_run():
