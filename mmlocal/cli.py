@@ -120,7 +120,7 @@ def read_config(args: argparse.Namespace, faults: Faults | None = None) -> Confi
     except Exception as error:  # configs are code: theirs may raise anything
         raise ConfigError(f'config {args.config!r} cannot be read: {_reason(error)}') from error
     if getattr(args, 'local', None):
-        cfg = make_local(cfg, args.local, args.blocks)
+        cfg = make_local(cfg, args.local, args.blocks, dict(type='Balanced', otherwise='Even'))
         leaf = leaf_text(args.config, cfg, args.local)
         sys.stdout.write(f'To keep this, write it into a file of your own:\n\n{leaf}\n')
     with told.under():

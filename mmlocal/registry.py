@@ -48,8 +48,6 @@ DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='mmlocal', locati
 PARTITIONS = Registry('partition', scope='mmlocal', locations=['mmlocal.blocks'])
 # Functions that choose the units that an auxiliary copies: `units=dict(type='Next')`.
 CHOICES = Registry('choice of units', scope='mmlocal', locations=['mmlocal.auxiliaries'])
-# Unit finders, looked up by the class name of the network that they read.
-UNIT_FINDERS = Registry('unit finder', scope='mmlocal', locations=['mmlocal.blocks'])
 
 __all__ = [
     'CHOICES',
@@ -65,5 +63,4 @@ __all__ = [
     'PARTITIONS',
     'STRATEGIES',
     'TRANSFORMS',
-    'UNIT_FINDERS',
 ]

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.probe import probe
-from mmlocal.blocks.units import find_units
 from mmlocal.config import localize
 from mmlocal.engine.summary import find_division, make_plan
 from mmlocal.planning import TrainingStep, estimate, plan

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmlocal.blocks import Shape
+from mmlocal.blocks import Shape, map_size
 from mmlocal.errors import ConfigError
 
 __all__ = ['Reader', 'grid']
@@ -37,7 +37,7 @@ class Reader(BaseModule):
         self.norm = nn.Identity() if shape.is_map else nn.LayerNorm(shape.channels, eps=1e-6)
 
     def forward(self, feature: Tensor, further: tuple[Any, ...] = (), image: Any = None) -> Tensor:
-        """From (N, C, H, W) or (N, L, C), with (H, W) in `further` where tokens have it, to a map.
+        """From (N, C, H, W), (N, H, W, C) or (N, L, C), with (H, W) in `further` where tokens have it, to a map.
 
         Args:
             feature: of the layout that it was made for.
@@ -46,13 +46,16 @@ class Reader(BaseModule):
         """
         if self.layout == 'map':
             return feature
-        if self.layout == 'sized tokens':
-            return feature.transpose(1, 2).unflatten(2, tuple(further[0]))
+        if self.layout == 'map of vectors':
+            return feature.permute(0, 3, 1, 2)
+        size = map_size(feature, further)
+        if self.layout == 'sized tokens' and size is not None:
+            return feature.transpose(1, 2).unflatten(2, size)
         if self.laid_out:
             given = (image.shape[-2], image.shape[-1]) if isinstance(image, Tensor) else None
-            own, size = grid(feature.shape[1], given, int(self.layout == 'class token first'))
+            own, patches = grid(feature.shape[1], given, int(self.layout == 'class token first'))
             tokens: Tensor = self.norm(feature[:, -own:])
-            return tokens.transpose(1, 2).unflatten(2, size)
+            return tokens.transpose(1, 2).unflatten(2, patches)
         read = feature[:, 0] if self.layout == 'class token first' else feature.mean(1)
         normed: Tensor = self.norm(read)
         return normed[:, :, None, None]

@@ -1,16 +1,18 @@
 """Cutting a network into blocks, and training each before the next one runs."""
 
-from mmlocal.blocks import families, published  # noqa: F401  registered by being imported
+from mmlocal.blocks import published  # noqa: F401  registered by being imported
 from mmlocal.blocks.backbone import AUXILIARIES, LocalBackbone
 from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.division import Division
+from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.losses import Losses, backward, mean_of, total_of
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
+from mmlocal.blocks.sizes import MapSize, map_size
 from mmlocal.blocks.step import Done, LocalStep, current_step
 from mmlocal.blocks.trainer import Batch, Part, Span, Stream, Trainer
-from mmlocal.blocks.units import Chain, Unit, find_units, separate, span, stage_of
+from mmlocal.blocks.units import Chain, Unit, separate, span, stage_of
 from mmlocal.blocks.watched import Output
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     'LocalBackbone',
     'LocalStep',
     'Losses',
+    'MapSize',
     'Output',
     'Part',
     'Place',
@@ -39,6 +42,7 @@ __all__ = [
     'even',
     'find_cuts',
     'find_units',
+    'map_size',
     'mean_of',
     'probe',
     'run_twice',

@@ -17,9 +17,12 @@ from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.boundary_hooks import hook_units
 from mmlocal.blocks.compiled import compile_forward, compile_options, prepare_compiler
 from mmlocal.blocks.division import Division, choose_cuts
+from mmlocal.blocks.finding import named_units, units_in
+from mmlocal.blocks.given import Given
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.recompute import recompute_forward
-from mmlocal.blocks.units import find_units
+from mmlocal.blocks.trace import images_of_sides, trace
+from mmlocal.blocks.units import Unit
 from mmlocal.blocks.watched import Output, watched
 from mmlocal.config import awaits_heads
 from mmlocal.errors import ConfigError, Faults
@@ -71,9 +74,9 @@ class LocalBackbone:
             memory, one more forward. Batch norm counts once (`with_cp` of the hosts' networks counts twice).
         compile: run the units that train compiled, in training: True, or the arguments of `torch.compile`. What
             is around them, the boundaries first of all, is not compiled.
-        units: module names of the units, for a network whose units mmlocal does not know.
-        probe_size: side in pixels of the empty image that is sent through once to learn the shapes; the
-            network's own `img_size` if not given, or 64.
+        units: module names of the units, where others are wanted than those that are found.
+        probe_size: side in pixels of the empty image that is sent through to find the units and to learn the shapes;
+            the network's own `img_size` if not given, or the first of 64, 224, 256 and 384 that it takes.
         **network: the stock network's own arguments.
 
     Attributes:
@@ -119,7 +122,9 @@ class LocalBackbone:
             return
         # Some networks freeze their stages here alone, and what is frozen decides on the cuts.
         this.train(this.training)
-        found, faults = find_units(this, units), Faults()
+        side, channels = probe_size or _larger(given.get('img_size')), _first(given, _CHANNELS)
+        found, image = _units_of(this, units, images_of_sides(this, side, channels))
+        faults = Faults()
         name = stock_class(self).__name__ + (f'-{given["depth"]}' if 'depth' in given else '')
         cuts = choose_cuts(this, found, name, partition, faults)
         division = Division(this, found, cuts, reach, overlap, full_windows, reconcile)
@@ -127,10 +132,9 @@ class LocalBackbone:
         # Where a cut is wrong, how many blocks there are is not known.
         if not faults.found:
             faults.found += division.flow_faults()
-        division.probe_size = probe_size or _larger(given.get('img_size')) or 64
-        division.channels = next((given[key] for key in _CHANNELS if key in given), 3)
+        division.channels, division.probe_size = image.shape[1], image.shape[-1]
         with watched(this, division.units) as outputs:
-            division.probe = probe(this, division.units, division.image(division.probe_size))
+            division.probe = probe(this, division.units, image)
         faults.found += division.crossing_faults()
         division.auxiliaries = _build_auxiliaries(auxiliary, division, outputs, faults)
         if reconcile and not all(getattr(one, 'whole', False) for one in division.auxiliaries):
@@ -181,6 +185,14 @@ class LocalBackbone:
     def __reduce_ex__(self, _protocol: Any) -> Any:
         """Pickled by the stock class, as that of the local network has no name of its own."""
         return _bare, (stock_class(self),), self.__dict__
+
+
+def _units_of(network: nn.Module, names: Sequence[str] | None, images: Iterator[Tensor]) -> tuple[list[Unit], Tensor]:
+    """The units of a network, named or found, and an image that it takes."""
+    if names is not None:
+        return named_units(network, names), next(images)
+    found = trace(network, images)
+    return units_in(network, found), found.image
 
 
 class _Auxiliaries(ModuleList):
@@ -263,9 +275,9 @@ def _build_auxiliaries(
 
 def _place(division: Division, index: int, outputs: Mapping[str, Output]) -> Place:
     """What an auxiliary is told of the boundary that it is for."""
-    network, shapes, blocks = division.network, division.probe.shapes, division.blocks
+    shapes, blocks = division.probe.shapes, division.blocks
     later = [
-        Later(unit.name, unit.module(network), shapes[unit.name], unit.name in division.probe.alone, j)
+        Later(unit.name, _alone(unit, division), shapes[unit.name], unit.name in division.probe.alone, j)
         for j, units in enumerate(blocks[index + 1 :], index + 1)
         for unit in units
     ]
@@ -285,10 +297,20 @@ def _place(division: Division, index: int, outputs: Mapping[str, Output]) -> Pla
     )
 
 
+def _alone(unit: Unit, division: Division) -> nn.Module:
+    """A unit as a module that takes what the unit before it puts out."""
+    module, form = unit.module(division.network), division.probe.alone.get(unit.name, 'all')
+    return module if form == 'all' else Given(module, form)
+
+
 def _without_link(output: Any) -> Any:
     """A link is for the blocks that follow, not for a neck to train."""
     is_link = isinstance(output, Tensor) and output.is_leaf and output.requires_grad
     return output.detach() if is_link else output
+
+
+def _first(given: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((given[name] for name in names if name in given), None)
 
 
 def _larger(size: Any) -> int | None:

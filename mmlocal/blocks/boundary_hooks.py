@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.profiler import record_function
+from torch.utils._pytree import tree_map
 
 from mmlocal.blocks.division import Division
+from mmlocal.blocks.sizes import MapSize
 from mmlocal.blocks.step import current_step
 from mmlocal.blocks.trainer import Span, Trainer
-from mmlocal.blocks.units import Unit, separate
+from mmlocal.blocks.units import Unit, separate, tensors_in, with_tensors
 
 __all__ = ['Boundary', 'hook_units']
 
 
 def hook_units(division: Division) -> None:
     """Boundaries at the cuts; detached features where a loss stops, and where a unit is read after its block."""
-    boundaries = {
-        end.name: Boundary(name, trainer, span, segment) for name, end, trainer, span, segment in division.boundaries()
-    }
+    boundaries = {}
+    for name, end, trainer, span, last in division.boundaries():
+        boundaries[end.name] = Boundary(name, trainer, span, last)
+        boundaries[end.name].size.watch(division.network, end)
     reads = {name for trainer in division.auxiliaries for name in trainer.reads}
     for i, segment in enumerate(division.segments[:-1]):
+        links = _links(division, i)
         for unit in segment:
             if unit.name in reads:
                 _hook(division.network, unit, _Keep(unit.name))
@@ -29,8 +34,24 @@ def hook_units(division: Division) -> None:
                 _hook(division.network, unit, boundaries[unit.name])
             elif unit is segment[-1]:
                 _hook(division.network, unit, _EndSegment(i))
-            elif any(division.segment_of(reader) > i for reader in division.probe.readers(unit.name)):
+            elif unit.name in links:
                 _hook(division.network, unit, _link)
+
+
+def _links(division: Division, number: int) -> set[str]:
+    """The units of a segment that hand on leaves: those read behind it, and those read past such a one.
+
+    Between two leaves a graph is gone through once: what leads past a leaf would be gone through twice.
+    """
+    names = [unit.name for unit in division.segments[number]]
+    places = {name: i for i, name in enumerate(names)}
+    read = {name: [places.get(reader, len(names)) for reader in division.probe.readers(name)] for name in names}
+    links: set[str] = set()
+    for i in reversed(range(len(names))):
+        first = min((places[link] for link in links), default=len(names))
+        if any(reader == len(names) or reader > first for reader in read[names[i]]):
+            links.add(names[i])
+    return links
 
 
 def _hook(network: nn.Module, unit: Unit, hook: Any) -> None:
@@ -45,15 +66,18 @@ class Boundary:
         self.trainer = trainer
         self.reach = reach
         self.segment = segment
+        self.size = MapSize()
 
     def __call__(self, _module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         step = current_step()
         if step is None:
             return None
-        feature, further = separate(output, args[1:])
+        feature, further = self.size.separate(args, output)
+        tensors = [feature, *(tensor for tensor in _learned(output) if tensor is not feature)]
+        further = tree_map(lambda value: value.detach() if isinstance(value, Tensor) else value, further)
         with record_function(f'{self.block}.boundary'):
-            leaf = step.train_block(feature, self.trainer, self.reach, self.segment, further)
-        return leaf if output is feature else (leaf, *further)
+            leaves = step.train_block(tensors, self.trainer, self.reach, self.segment, further)
+        return _in_place(output, tensors, leaves)
 
 
 class _Keep:
@@ -75,18 +99,24 @@ class _EndSegment:
         self.segment = segment
 
     def __call__(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        step, (feature, further) = current_step(), separate(output)
-        if step is None or not feature.requires_grad:
+        step, tensors = current_step(), _learned(output)
+        if step is None or not tensors:
             return None
-        leaf = step.end_segment(feature, self.segment)
-        return leaf if output is feature else (leaf, *further)
+        return _in_place(output, tensors, step.end_segment(tensors, self.segment))
 
 
 def _link(_module: nn.Module, _args: Any, output: Any) -> Any:
     """Forward hook on a unit inside a block that something after the block reads."""
-    step, (feature, further) = current_step(), separate(output)
+    step, tensors = current_step(), _learned(output)
     # What is frozen has no graph to enter.
-    if step is None or not feature.requires_grad:
+    if step is None or not tensors:
         return None
-    leaf = step.link(feature)
-    return leaf if output is feature else (leaf, *further)
+    return _in_place(output, tensors, step.link(tensors))
+
+
+def _learned(output: Any) -> list[Tensor]:
+    return [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+
+
+def _in_place(output: Any, tensors: Sequence[Tensor], leaves: Sequence[Tensor]) -> Any:
+    return with_tensors(output, {id(tensor): leaf for tensor, leaf in zip(tensors, leaves, strict=True)})

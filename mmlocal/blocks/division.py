@@ -141,7 +141,7 @@ class Division:
             cut, behind = segment[-1].name, following[0].name
             if cut not in self.probe.reads[behind]:
                 where = f'partition[{ends.index(cut)}]' if cut in ends else f'overlap = {self.overlap}'
-                faults.append(f'{where}: {behind!r} does not read the output of {cut!r}: no cut there')
+                faults.append(f'{where}: {behind!r} does not read the output of {cut!r}: no cut there{self._near(cut)}')
         for name, reader in sorted(self.probe.insides):
             if self.segment_of(name) != self.segment_of(reader):
                 faults.append(
@@ -156,6 +156,19 @@ class Division:
             if self.segment_of(neighbour) != self.segment_of(unit.name)
         ]
         return faults + (self._skip_faults() if self.reconcile else [])
+
+    def _near(self, cut: str) -> str:
+        """The nearest unit behind which there can be a cut."""
+        names = [unit.name for unit in self.units]
+        places = {name: i for i, name in enumerate([*names, OUTPUTS])}
+        crossed = [range(places[name], places[reader]) for name, reader in self.probe.insides]
+        able = [
+            i
+            for i, behind in enumerate(names[1:])
+            if names[i] in self.probe.reads[behind] and not any(i in crossing for crossing in crossed)
+        ]
+        best = min(able, key=lambda i: abs(i - places[cut]), default=None)
+        return '' if best is None else f'; the nearest is behind {names[best]!r}'
 
     def _skip_faults(self) -> list[str]:
         skips = [

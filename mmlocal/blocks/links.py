@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,8 +14,8 @@ from mmlocal.blocks.trainer import Span
 
 __all__ = ['Links']
 
-# A unit's output with its graph, and the leaf that is read in its place.
-Link = tuple[Tensor, Tensor]
+# What a unit puts out, with its graph, and the leaves that are read in its place.
+Link = tuple[Sequence[Tensor], Sequence[Tensor]]
 
 
 class Segment(NamedTuple):
@@ -22,6 +23,10 @@ class Segment(NamedTuple):
 
     number: int
     links: list[Link]
+
+    def leaves(self) -> Iterator[Tensor]:
+        """All leaves, in the order they ran."""
+        return (leaf for _, leaves in self.links for leaf in leaves)
 
 
 class Links:
@@ -31,22 +36,22 @@ class Links:
         self._segments: deque[Segment] = deque()
         self._running: list[Link] = []
 
-    def link(self, output: Tensor) -> Tensor:
-        """A leaf in place of a unit's output that is read again behind its block.
+    def link(self, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """Leaves in place of a unit's outputs that are read again behind its block.
 
-        Its gradient goes on into the unit with the losses that reach the segment, and with no other: whoever
-        reads it later reads a detached feature.
+        Their gradients go on into the unit with the losses that reach the segment, and with no other: whoever
+        reads them later reads detached features.
         """
-        leaf = output.detach().requires_grad_()
-        self._running.append((output, leaf))
-        return leaf
+        leaves = [output.detach().requires_grad_() for output in outputs]
+        self._running.append((outputs, leaves))
+        return leaves
 
-    def end_segment(self, output: Tensor, number: int) -> Tensor:
-        """A leaf in place of a unit's output from which on a later loss flows back, and before which it does not."""
-        leaf = self.link(output)
+    def end_segment(self, outputs: Sequence[Tensor], number: int) -> list[Tensor]:
+        """Leaves in place of a unit's outputs from which on a later loss flows back, and before which it does not."""
+        leaves = self.link(outputs)
         self._segments.append(Segment(number, self._running))
         self._running = []
-        return leaf
+        return leaves
 
     def backward(self, leaf: Tensor, staying: Tensor | None, span: Span) -> None:
         """Carry the gradient of a block's losses from its leaf as far back as each flows.
@@ -64,13 +69,13 @@ class Links:
     def drop(self, kept: int, running: int) -> int:
         """Forget all but the newest `kept` segments with their graphs; number of the first left, or `running`."""
         while len(self._segments) > kept:
-            for _, leaf in self._segments.popleft().links:
+            for leaf in self._segments.popleft().leaves():
                 leaf.requires_grad_(False)
         return self._segments[0].number if self._segments else running
 
     def close(self, passed_on: float) -> None:
         """Carry what the model's own loss left at open links back; `passed_on` is its share for these blocks."""
-        for _, leaf in (link for segment in self._segments for link in segment.links):
+        for leaf in (leaf for segment in self._segments for leaf in segment.leaves()):
             if leaf.grad is not None and passed_on != 1.0:
                 leaf.grad *= passed_on
         self._propagate(len(self._segments), 0)
@@ -86,10 +91,12 @@ class Links:
         The graphs of the newest `kept` segments stay for losses to come; the others are freed.
         """
         for age, segment in enumerate(reversed(self._segments)):
-            for output, leaf in reversed(segment.links):
-                gradient, leaf.grad = leaf.grad, None
-                if gradient is not None and age < reach:
-                    backward(output, gradient, retain_graph=age < kept)
+            for outputs, leaves in reversed(segment.links):
+                heard = _take_gradients(outputs, leaves)
+                if heard and age < reach:
+                    of, gradients = zip(*heard, strict=True)
+                    del heard
+                    backward(of, gradients, retain_graph=age < kept)
 
     def _propagate_apart(self, leaf: Tensor, staying: Tensor, span: Span) -> None:
         """Carry two gradients back: `staying` through the block alone, the leaf's as far as it reaches.
@@ -100,7 +107,7 @@ class Links:
         flowing, leaf.grad = leaf.grad, None
         own = self._segments[-1].links
         if flowing is not None and span.own == 1 and len(own) == 1 and span.reach > 1:
-            self._propagate_sum(own[0][0], staying, flowing, span)
+            self._propagate_sum(own[0][0][0], staying, flowing, span)
             return
         leaf.grad = staying
         self._propagate(span.own, len(self._segments))
@@ -108,10 +115,18 @@ class Links:
         self._propagate(span.reach, span.kept)
 
     def _propagate_sum(self, output: Tensor, staying: Tensor, flowing: Tensor, span: Span) -> None:
-        earlier = [leaf for segment in list(self._segments)[:-1] for _, leaf in segment.links]
+        earlier = [leaf for segment in list(self._segments)[:-1] for leaf in segment.leaves()]
         with torch.autocast(output.device.type, enabled=False):
             passed = torch.autograd.grad(output, earlier, flowing, retain_graph=True, allow_unused=True)
         backward(output, flowing.add_(staying), retain_graph=span.kept > 0)
         for leaf, gradient in zip(earlier, passed, strict=True):
             leaf.grad = gradient
         self._propagate(span.reach, span.kept)
+
+
+def _take_gradients(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The outputs whose leaves have a gradient, each with it; the leaves keep none."""
+    heard = [(output, leaf.grad) for output, leaf in zip(outputs, leaves, strict=True) if leaf.grad is not None]
+    for leaf in leaves:
+        leaf.grad = None
+    return heard

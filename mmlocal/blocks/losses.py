@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +27,12 @@ def total_of(losses: Losses) -> Tensor | None:
     return total
 
 
-def backward(output: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+def backward(
+    outputs: Tensor | Sequence[Tensor],
+    gradients: Tensor | Sequence[Tensor] | None = None,
+    retain_graph: bool = False,
+) -> None:
     """`torch.autograd.backward`, without autocast: the forward of a mixed-precision step is under it."""
-    with torch.autocast(output.device.type, enabled=False):
-        torch.autograd.backward(output, gradient, retain_graph=retain_graph)
+    first = outputs if isinstance(outputs, Tensor) else outputs[0]
+    with torch.autocast(first.device.type, enabled=False):
+        torch.autograd.backward(outputs, gradients, retain_graph=retain_graph)

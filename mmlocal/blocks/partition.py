@@ -83,11 +83,16 @@ def each(units: Sequence[Unit], tail: int = 1) -> list[str]:
 
 @PARTITIONS.register_module(name='Balanced')
 def balanced(
-    units: Sequence[Unit], num_blocks: int, shape: Sequence[int] | None = None, batch: int | None = None
+    units: Sequence[Unit],
+    num_blocks: int,
+    shape: Sequence[int] | None = None,
+    batch: int | None = None,
+    otherwise: str | None = None,
 ) -> list[str]:
     """The cuts whose largest block, with its auxiliary, needs the fewest bytes in a training step.
 
-    Depends on the whole model: `mmlocal.planning.plan` puts the cuts in its place before anything is built.
+    Depends on the whole model: `mmlocal.planning.plan` puts the cuts in its place before anything is built. Where a
+    step cannot be estimated, that takes the partition named `otherwise` with as many blocks, and logs why.
 
     Raises:
         ConfigError: always.
@@ -126,7 +131,8 @@ def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit
     for i, cut in enumerate(cuts):
         if cut not in names:
             known = f'{span(units)} ({len(units)})'
-            faults.append(f'[{i}] = {cut!r} is not a unit of {network}. Units: {known}.{nearest(cut, names)}')
+            near = _unit_around(cut, units) or nearest(cut, names)
+            faults.append(f'[{i}] = {cut!r} is not a unit of {network}. Units: {known}.{near}')
             continue
         place = names.index(cut)
         if place == len(names) - 1:
@@ -139,6 +145,15 @@ def check_cuts(cuts: Sequence[str], units: Sequence[Unit], frozen: Sequence[Unit
             faults.append(f'[{i}] = {cut!r} does not come behind {names[last]!r}: cuts are given in order, each once')
         last = max(last, place)
     return faults
+
+
+def _unit_around(name: str, units: Sequence[Unit]) -> str:
+    """The unit that a module lies in, or the last one in it, as a sentence; nothing for what is neither."""
+    for unit in units:
+        if any(name == module or name.startswith(f'{module}.') for module in unit.modules):
+            return f' It lies within {unit.name!r}, behind which a cut is possible'
+    inside = [unit.name for unit in units if unit.name.startswith(f'{name}.')]
+    return f' It ends with {inside[-1]!r}, behind which a cut is possible' if inside else ''
 
 
 def to_blocks(units: Sequence[Unit], cuts: Sequence[str]) -> list[list[Unit]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -10,14 +10,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmlocal.blocks.units import Unit, separate
+from mmlocal.blocks.given import FORMS, Given
+from mmlocal.blocks.sizes import MapSize, map_size
+from mmlocal.blocks.units import Unit, separate, tensors_in, with_tensors
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 
 __all__ = ['OUTPUTS', 'Layout', 'Probe', 'Shape', 'probe']
 
 OUTPUTS = 'outputs'
-Layout = Literal['map', 'sized tokens', 'tokens', 'class token first']
+Layout = Literal['map', 'map of vectors', 'sized tokens', 'tokens', 'class token first']
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Shape:
     Args:
         channels: of a map (N, C, H, W) or of tokens (N, L, C).
         stride: input pixels per pixel; 1 where tokens have no map size.
-        layout: `map`; `sized tokens`, with the map's height and width beside them (Swin); `tokens`
-            alone; `class token first` (ViT).
+        layout: `map`; `map of vectors` (N, H, W, C); `sized tokens`, with the map's height and width beside them
+            (Swin); `tokens` alone; `class token first` (ViT).
     """
 
     channels: int
@@ -38,7 +40,7 @@ class Shape:
     @property
     def is_map(self) -> bool:
         """Whether there are pixels: a map, or tokens that can be laid out as one."""
-        return self.layout in ('map', 'sized tokens')
+        return self.layout in ('map', 'map of vectors', 'sized tokens')
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,14 @@ class Probe:
             its output, is read.
         outputs: for each of the network's outputs, the units whose outputs it reads.
         alone: units that give the same when they run by themselves on the output of the unit before, so
-            that a copy of one can stand behind that output.
+            that a copy of one can stand behind that output; for each, in what form it is given that (`FORMS`).
     """
 
     shapes: Mapping[str, Shape]
     reads: Mapping[str, frozenset[str]]
     insides: frozenset[tuple[str, str]]
     outputs: tuple[frozenset[str], ...]
-    alone: frozenset[str]
+    alone: Mapping[str, str]
 
     @property
     def handed_out(self) -> tuple[str, ...]:
@@ -73,11 +75,13 @@ class Probe:
 
 @dataclass
 class _Seen:
-    """One unit during the forward: what it put out each time, and what stood in for that afterwards."""
+    """One unit during the forward: its feature each time, all tensors it put out, and what stood in for these."""
 
     outputs: list[Any] = field(default_factory=list)
     further: tuple[Any, ...] = ()
-    leaf: Tensor | None = None
+    bundle: list[Tensor] = field(default_factory=list)
+    leaves: list[Tensor] = field(default_factory=list)
+    size: MapSize = field(default_factory=MapSize)
 
 
 @undisturbed()
@@ -94,6 +98,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
     seen = {unit.name: _Seen() for unit in units}
     order: list[str] = []
     handles = [network.get_submodule(u.end).register_forward_hook(_watch(u.name, seen[u.name], order)) for u in units]
+    handles += [handle for unit in units for handle in seen[unit.name].size.watch(network, unit)]
     was_training = network.training
     network.eval()
     try:
@@ -109,7 +114,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
             handle.remove()
     class_token = getattr(network, 'cls_token', None) is not None
     shapes = {name: _shape(one.outputs[0], one.further, image, class_token) for name, one in seen.items()}
-    return Probe(shapes, *_reads(network, units, seen, list(_tensors(outputs))), alone)
+    return Probe(shapes, *_reads(network, units, seen, list(tensors_in(outputs))), alone)
 
 
 def _run(network: nn.Module, image: Tensor) -> Any:
@@ -133,13 +138,13 @@ def _nothing_of(tensor: Tensor) -> Tensor:
 def _watch(name: str, seen: _Seen, order: list[str]) -> Callable[..., Any]:
     def hook(_module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         order.append(name)
-        feature, seen.further = separate(output, args[1:])
+        feature, seen.further = seen.size.separate(args, output)
         seen.outputs.append(feature)
-        if not isinstance(feature, Tensor):
-            return None
-        seen.leaf = feature.detach().requires_grad_()
-        stand_in = seen.leaf.clone()  # what follows may work in place, which a leaf forbids
-        return stand_in if output is feature else (stand_in, *seen.further)
+        seen.bundle = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+        seen.leaves = [tensor.detach().requires_grad_() for tensor in seen.bundle]
+        # What follows may work in place, which a leaf forbids.
+        stand_ins = {id(tensor): leaf.clone() for tensor, leaf in zip(seen.bundle, seen.leaves, strict=True)}
+        return with_tensors(output, stand_ins)
 
     return hook
 
@@ -150,81 +155,89 @@ def _refuse_uncuttable(seen: Mapping[str, _Seen], order: Sequence[str]) -> None:
         if len(one.outputs) != 1:
             faults.append(f'unit {name!r} runs {len(one.outputs)} times in a forward; it must run exactly once')
         elif not isinstance(one.outputs[0], Tensor):
-            faults.append(f'unit {name!r} puts out a {type(one.outputs[0]).__name__}; it must be one tensor')
-        elif any(isinstance(other, Tensor) for other in one.further):
-            faults.append(f'unit {name!r} puts out or passes on several tensors; it must be one')
+            faults.append(f'unit {name!r} puts out a {type(one.outputs[0]).__name__}; it must be a tensor, or several')
     if not faults and list(seen) != list(order):
         faults.append(f'units are not in the order they run: that is {", ".join(order)}')
     if faults:
         raise ConfigError(*faults)
 
 
-def _alone(network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen]) -> frozenset[str]:
-    same = set()
+def _alone(network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen]) -> dict[str, str]:
+    forms = {}
     for before, unit in pairwise(units):
-        given = seen[before.name]
-        try:
-            with torch.no_grad():
-                feature, _ = separate(unit.module(network)(given.outputs[0], *given.further))
-        except Exception:  # it needs more than that output, or another one, and may say so by any exception
-            continue
-        there = seen[unit.name].outputs[0]
-        if feature.shape == there.shape and (feature.is_meta or torch.allclose(feature, there, atol=1e-4)):
-            same.add(unit.name)
-    return frozenset(same)
+        for form in FORMS:
+            if _same(Given(unit.module(network), form), seen[before.name], seen[unit.name].outputs[0]):
+                forms[unit.name] = form
+                break
+    return forms
+
+
+def _same(unit: nn.Module, given: _Seen, there: Tensor) -> bool:
+    """Whether a unit puts out the same by itself."""
+    try:
+        with torch.no_grad():
+            feature, _ = separate(unit(given.outputs[0], *given.further))
+    except Exception:  # it needs more than that, or something else, and may say so by any exception
+        return False
+    if not isinstance(feature, Tensor) or feature.shape != there.shape:
+        return False
+    return feature.is_meta or torch.allclose(feature, there, atol=1e-4)
 
 
 def _shape(output: Tensor, further: tuple[Any, ...], image: Tensor, class_token: bool) -> Shape:
     if output.dim() == 4:
+        # The image is square.
+        if output.shape[1] == output.shape[2] != output.shape[3]:
+            return Shape(output.shape[3], image.shape[-1] / output.shape[2], 'map of vectors')
         return Shape(output.shape[1], image.shape[-1] / output.shape[-1])
-    if further and isinstance(further[0], (tuple, list)):
-        return Shape(output.shape[-1], image.shape[-1] / further[0][1], 'sized tokens')
+    size = map_size(output, further)
+    if size is not None:
+        return Shape(output.shape[-1], image.shape[-1] / size[1], 'sized tokens')
     return Shape(output.shape[-1], 1.0, 'class token first' if class_token else 'tokens')
 
 
 def _reads(
     network: nn.Module, units: Sequence[Unit], seen: Mapping[str, _Seen], outputs: Sequence[Tensor]
 ) -> tuple[dict[str, frozenset[str]], frozenset[tuple[str, str]], tuple[frozenset[str], ...]]:
-    leaves = {id(one.leaf): name for name, one in seen.items()}
+    leaves = {id(leaf): name for name, one in seen.items() for leaf in one.leaves}
     owners: dict[int, set[str]] = {}
     for unit in units:
         for parameter in unit.parameters(network):
             owners.setdefault(id(parameter), set()).add(unit.name)
-    ends: dict[str, Sequence[Tensor]] = {name: one.outputs for name, one in seen.items()}
+    ends: dict[str, Sequence[Tensor]] = {name: one.bundle for name, one in seen.items()}
     ends[OUTPUTS] = outputs
     reads, insides = {}, set()
+    # Operations on weights of no unit, and who reads what they put out: their graph is freed with the first one's.
+    shared: dict[Any, list[str]] = {}
     last = units[-1].name
     for reader, tensors in ends.items():
-        variables = _variables(tensors)
+        variables, used_by = _variables(tensors)
         reads[reader] = frozenset(leaves[v] for v in variables if v in leaves)
         owned = [owners[v] for v in variables if v in owners]
         # What follows the last unit is in its block; two units may share a module.
         insides |= {(name, reader) for names in owned if reader not in names for name in names if name != last}
-    singly = tuple(frozenset(leaves[v] for v in _variables([output]) if v in leaves) for output in outputs)
+        for node in (node for v, nodes in used_by.items() if v not in owners and v not in leaves for node in nodes):
+            shared.setdefault(node, []).append(reader)
+    insides |= {(first, reader) for first, *others in shared.values() for reader in others if first != last}
+    singly = tuple(frozenset(leaves[v] for v in _variables([output])[0] if v in leaves) for output in outputs)
     return reads, frozenset(insides), singly
 
 
-def _tensors(outputs: Any) -> Iterator[Tensor]:
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (tuple, list)):
-        for output in outputs:
-            yield from _tensors(output)
-    elif isinstance(outputs, Mapping):
-        yield from _tensors(list(outputs.values()))
-
-
-def _variables(tensors: Sequence[Tensor]) -> set[int]:
-    """Ids of the leaves and parameters that `tensors` were computed from."""
+def _variables(tensors: Sequence[Tensor]) -> tuple[set[int], dict[int, list[Any]]]:
+    """Ids of the leaves and parameters that `tensors` were computed from, and of each the operations that read it."""
     found = {id(tensor) for tensor in tensors if tensor.grad_fn is None}
     nodes = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
     known = set(nodes)
+    used_by: dict[int, list[Any]] = {}
     while nodes:
         node: Any = nodes.pop()
-        if hasattr(node, 'variable'):
-            found.add(id(node.variable))
         for following, _ in node.next_functions:
-            if following is not None and following not in known:
+            if following is None:
+                continue
+            if hasattr(following, 'variable'):
+                found.add(id(following.variable))
+                used_by.setdefault(id(following.variable), []).append(node)
+            elif following not in known:
                 known.add(following)
                 nodes.append(following)
-    return found
+    return found, used_by

@@ -7,7 +7,7 @@ feature. The memory is saved by this order alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -95,21 +95,26 @@ class LocalStep:
         """Put a unit's output into the feature bank of this forward, detached."""
         self._bank[name] = output.detach()
 
-    def link(self, output: Tensor) -> Tensor:
-        """What is read after its block in place of a unit's output (`Links.link`)."""
-        return self._links.link(output)
+    def link(self, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """What is read after its block in place of a unit's outputs (`Links.link`)."""
+        return self._links.link(outputs)
 
-    def end_segment(self, output: Tensor, number: int) -> Tensor:
-        """What is read in place of an output where later losses stop (`Links.end_segment`)."""
-        return self._links.end_segment(output, number)
+    def end_segment(self, outputs: Sequence[Tensor], number: int) -> list[Tensor]:
+        """What is read in place of a unit's outputs where later losses stop (`Links.end_segment`)."""
+        return self._links.end_segment(outputs, number)
 
     def train_block(
-        self, output: Tensor, trainer: Trainer | None, span: Span, segment: int, further: tuple[Any, ...] = ()
-    ) -> Tensor:
-        """Train the block that put out `output`, and return the feature for the next one.
+        self,
+        outputs: Sequence[Tensor],
+        trainer: Trainer | None,
+        span: Span,
+        segment: int,
+        further: tuple[Any, ...] = (),
+    ) -> list[Tensor]:
+        """Train the block that put out `outputs`, and return the features for the next one.
 
         Args:
-            output: the block's output, with its graph.
+            outputs: of the block, with their graph; the first is what its auxiliary reads.
             trainer: gives the block's losses; none leaves it to a later block's.
             span: how far the losses flow back.
             segment: number of the segment that ends here.
@@ -121,19 +126,19 @@ class LocalStep:
         """
         batch = Batch(self._inputs, self._data_samples, further, self._bank)
         if span.reconcile and trainer is not None:
-            leaf = self._train_reconciled(output, trainer, batch, span.reconcile)
+            leaf = self._train_reconciled(outputs[0], trainer, batch, span.reconcile)
             self._block_done(Done(trainer.name, segment + 1, alone=True))
-            return leaf
-        leaf = self._links.end_segment(output, segment)
+            return [leaf, *(output.detach() for output in outputs[1:])]
+        leaves = self._links.end_segment(outputs, segment)
         if trainer is not None:
-            staying = self._train_auxiliary(leaf, trainer, batch)
+            staying = self._train_auxiliary(leaves[0], trainer, batch)
             with record_function(f'{trainer.name}.backward'):
-                self._links.backward(leaf, staying, span)
+                self._links.backward(leaves[0], staying, span)
             self._passed_on = trainer.passed_on
         closed = self._links.drop(span.kept, running=segment + 1)
         if trainer is not None:
             self._block_done(Done(trainer.name, closed, span.alone))
-        return leaf
+        return leaves
 
     @property
     def reconciles(self) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from mmlocal.errors import ConfigError, nearest
-from mmlocal.registry import UNIT_FINDERS
-
-__all__ = ['Chain', 'Unit', 'find_units', 'separate', 'span', 'stage_of']
+__all__ = ['Chain', 'Unit', 'separate', 'span', 'stage_of', 'tensors_in', 'with_tensors']
 
 
 @dataclass(frozen=True)
@@ -57,22 +56,33 @@ class Unit:
 class Chain(nn.Module):
     """Modules one after the other.
 
-    What a module puts out or is given beside the feature (Swin's map size) goes on to the next one.
+    What a module puts out or is given beside the feature (Swin's map size) goes on to the next one, as far as that
+    takes it: a norm takes the feature alone.
     """
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()
         self.steps = nn.ModuleList(modules)
+        self.room = [_room(module) for module in modules]
 
     def forward(self, feature: Tensor, *further: Any) -> Any:
         """From the first module's input to the last one's output; with `further` as a tuple, if there is any."""
-        for step in self.steps:
-            feature, further = separate(step(feature, *further), further)
+        for step, room in zip(self.steps, self.room, strict=True):
+            feature, further = separate(step(feature, *further[:room]), further)
         return (feature, *further) if further else feature
+
+
+def _room(module: nn.Module) -> int | None:
+    """How many values a module takes beside the feature; None if any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return None if inspect.Parameter.VAR_POSITIONAL in kinds else sum(kind in positional for kind in kinds) - 1
 
 
 def separate(output: Any, further: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any, ...]]:
     """The feature in a module's output, and what goes with it: its own, or what the module was given.
+
+    Of several maps (HRNet's branches) the finest is the feature, and of other tensors the first.
 
     Example:
         >>> separate(('feature', (7, 7)))
@@ -80,9 +90,32 @@ def separate(output: Any, further: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any
         >>> separate('feature', ((7, 7),))
         ('feature', ((7, 7),))
     """
+    if isinstance(output, Mapping):
+        output = list(output.values())
     if isinstance(output, (tuple, list)) and output:
-        return output[0], tuple(output[1:])
+        i = max(range(len(output)), key=lambda i: _pixels(output[i]))
+        return output[i], (*output[:i], *output[i + 1 :])
     return output, further
+
+
+def _pixels(value: Any) -> int:
+    return value.shape[-2] * value.shape[-1] if isinstance(value, Tensor) and value.dim() == 4 else 0
+
+
+def tensors_in(values: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists and mappings, in order."""
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list)):
+        for value in values:
+            yield from tensors_in(value)
+    elif isinstance(values, Mapping):
+        yield from tensors_in(list(values.values()))
+
+
+def with_tensors(values: Any, others: Mapping[int, Tensor]) -> Any:
+    """Nested tuples, lists and mappings with other tensors in the places of some, which are given by their ids."""
+    return tree_map(lambda value: others.get(id(value), value), values)
 
 
 def stage_of(name: str) -> str:
@@ -98,38 +131,3 @@ def stage_of(name: str) -> str:
 def span(units: Sequence[Unit]) -> str:
     """`stem … layer1.2` for a run of units."""
     return units[0].name if len(units) == 1 else f'{units[0].name} … {units[-1].name}'
-
-
-def find_units(network: nn.Module, names: Sequence[str] | None = None) -> list[Unit]:
-    """The units of `network` in the order they run.
-
-    Args:
-        network: any network. One whose class (or a base class) has a unit finder needs no names.
-        names: module names of the units, for any other network.
-
-    Raises:
-        ConfigError: if a name is not a module, or no names are given and the class is unknown.
-    """
-    if names is not None:
-        return _named_units(network, names)
-    for base in type(network).__mro__:
-        finder: Callable[[nn.Module], list[Unit]] | None = UNIT_FINDERS.get(base.__name__)
-        if finder is not None:
-            return finder(network)
-    known = ', '.join(sorted(UNIT_FINDERS.module_dict))
-    raise ConfigError(
-        f'units is not given, and mmlocal does not know the units of {type(network).__name__} '
-        f'(it knows {known}). Give the module names: units=[...]'
-    )
-
-
-def _named_units(network: nn.Module, names: Sequence[str]) -> list[Unit]:
-    modules = [name for name, _ in network.named_modules() if name]
-    unknown = [
-        f'units[{i}] = {name!r} is not a module of {type(network).__name__}.{nearest(name, modules)}'
-        for i, name in enumerate(names)
-        if name not in modules
-    ]
-    if unknown:
-        raise ConfigError(*unknown)
-    return [Unit(name, (name,)) for name in names]

@@ -19,10 +19,16 @@ __all__ = ['leaf_text', 'make_local', 'method_names', 'stock_network']
 _SLOTS = ('backbone', 'generator')
 
 
-def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
+def make_local(cfg: Config, method: str, num_blocks: int, partition: Mapping[str, Any] | None = None) -> Config:
     """The local version of a host's config: its network cut into `num_blocks` blocks of equal numbers of units.
 
     Nothing is built, and `cfg` is not changed.
+
+    Args:
+        cfg: of a host.
+        method: name of a preset.
+        num_blocks: that the network is cut into.
+        partition: another one than `Even`, without the number of blocks.
 
     Raises:
         ConfigError: if the method is unknown, or the model has not exactly one network to cut.
@@ -37,7 +43,7 @@ def make_local(cfg: Config, method: str, num_blocks: int) -> Config:
     own = {'arch': network.arch} if 'arch' in network else {}
     network.arch = ConfigDict(type=network.type, **own) if own else network.type
     network.type = 'mmlocal.LocalBackbone'
-    network.partition = ConfigDict(type='Even', num_blocks=num_blocks)
+    network.partition = ConfigDict({'type': 'Even', **(partition or {}), 'num_blocks': num_blocks})
     network.update(copy.deepcopy(preset))
     return cfg
 
@@ -89,7 +95,11 @@ def _as_text(arch: Any) -> str:
     if not isinstance(arch, Mapping):
         return repr(arch)
     # A dict replaces the network's own text only if it is told to.
-    return 'dict(_delete_=True, ' + ', '.join(f'{name}={value!r}' for name, value in arch.items()) + ')'
+    return f'dict(_delete_=True, {_arguments(arch)})'
+
+
+def _arguments(given: Mapping[str, Any]) -> str:
+    return ', '.join(f'{name}={value!r}' for name, value in given.items())
 
 
 def leaf_text(path: str, cfg: Config, method: str) -> str:
@@ -105,7 +115,7 @@ model = dict(
     {slot}=dict(
         type='mmlocal.LocalBackbone',
         arch={_as_text(network.arch)},
-        partition=dict(type='Even', num_blocks={network.partition.num_blocks}),
+        partition=dict({_arguments(network.partition)}),
         **_base_.{method},
     )
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from mmlocal.blocks import Batch, Division, LocalBackbone, separate, span
+from mmlocal.blocks import Batch, Division, LocalBackbone, MapSize, separate, span
 from mmlocal.memory import SavedBytes
 from mmlocal.randomness import undisturbed
 
@@ -80,13 +80,16 @@ def _trainable(parameters: Iterable[nn.Parameter]) -> int:
 
 def _saved_bytes(division: Division) -> tuple[list[int], list[int]]:
     """Bytes kept by each block, and by its auxiliary, for one empty image, in evaluation mode."""
-    ends = [division.network.get_submodule(block[-1].end) for block in division.blocks[:-1]]
+    ends = [(division.network.get_submodule(block[-1].end), MapSize()) for block in division.blocks[:-1]]
     features: list[tuple[Any, ...]] = []
     bank: dict[str, Any] = {}
 
-    def note(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        feature, further = separate(output, args[1:])
-        features.append((feature.detach(), *further))
+    def note(size: MapSize) -> Callable[..., None]:
+        def hook(_module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            feature, further = size.separate(args, output)
+            features.append((feature.detach(), *further))
+
+        return hook
 
     def keep(name: str) -> Callable[..., None]:
         return lambda _module, _args, output: bank.update({name: separate(output)[0].detach()})
@@ -97,7 +100,9 @@ def _saved_bytes(division: Division) -> tuple[list[int], list[int]]:
     was_training = network.training
     network.eval()
     with SavedBytes(network) as saved:
-        handles = [end.register_forward_hook(hook) for end in ends for hook in (saved.next_part, note)]
+        handles = [end.register_forward_hook(hook) for end, size in ends for hook in (saved.next_part, note(size))]
+        for (_, size), block in zip(ends, division.blocks, strict=False):
+            handles += size.watch(network, block[-1])
         handles += [end.register_forward_hook(keep(name)) for name, end in read]
         alive = network(division.image(division.probe_size))
     for handle in handles:

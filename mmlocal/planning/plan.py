@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,19 @@ def plan(cfg: Config, checkpoint: str | None = None) -> Config:
     if checkpoint and _take_plan(backbone, checkpoint):
         return cfg
     partition = dict(backbone.partition)
+    otherwise = partition.pop('otherwise', None)
+    try:
+        return _planned(cfg, backbone, partition)
+    except ConfigError as error:
+        if otherwise is None:
+            raise
+        why = ' '.join(fault.strip() for fault in error.faults)
+    print_log(f'Cuts by {otherwise}, as those of least memory cannot be planned: {why}', 'current', logging.WARNING)
+    backbone.partition = ConfigDict(type=otherwise, num_blocks=partition['num_blocks'])
+    return cfg
+
+
+def _planned(cfg: Config, backbone: Any, partition: dict[str, Any]) -> Config:
     shape, batch = image_batch(cfg, partition)
     if partition['type'] == 'Balanced':
         cuts, peak = balanced_cuts(count_costs(cfg, shape, batch), partition['num_blocks'])

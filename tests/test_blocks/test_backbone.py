@@ -123,20 +123,21 @@ def test_units_count_as_frozen_where_a_network_freezes_them_in_train_alone(kind,
 
 @MODELS.register_module()
 class Chain(nn.Module):
-    """A network that mmlocal does not know: `b` runs twice, `c` puts out a pair."""
+    """A network whose `b` runs twice, and whose `c` puts out no tensor."""
 
     def __init__(self):
         super().__init__()
         self.a, self.b, self.d = (nn.Conv2d(3, 3, 1) for _ in range(3))
-        self.c = Pair()
+        self.c = Word()
 
     def forward(self, x):
-        return (self.d(self.c(self.b(self.b(self.a(x))))[0]),)
+        x = self.b(self.b(self.a(x)))
+        return (self.d(x) if self.c(x) else x,)
 
 
-class Pair(nn.Module):
+class Word(nn.Module):
     def forward(self, x):
-        return x, x
+        return 'a word'
 
 
 def chain(units, cuts):
@@ -232,9 +233,7 @@ def test_stock_code_does_not_meet_the_auxiliaries():
     assert local.local_auxiliaries[0].head.training
 
 
-def test_an_unknown_network_needs_names():
-    with pytest.raises(ConfigError, match='units is not given, and mmlocal does not know the units of Chain'):
-        find_units(Chain())
+def test_names_of_units_are_those_of_modules():
     with pytest.raises(ConfigError, match=r"units\[1\] = 'e' is not a module of Chain"):
         find_units(Chain(), ['a', 'e'])
 
@@ -244,7 +243,7 @@ def test_what_cannot_be_cut_is_refused_by_name():
         chain(['a', 'b', 'c', 'd'], ['a'])
     assert caught.value.faults == (
         "unit 'b' runs 2 times in a forward; it must run exactly once",
-        "unit 'c' puts out or passes on several tensors; it must be one",
+        "unit 'c' puts out a str; it must be a tensor, or several",
     )
 
 
@@ -272,11 +271,35 @@ def test_a_cut_that_the_connections_do_not_allow_is_refused_by_name():
     with pytest.raises(ConfigError) as caught:
         crossing(['a', 'b', 'c', 'd'], ['a', 'b'])
     assert caught.value.faults == (
-        "partition[0]: 'b' does not read the output of 'a': no cut there",
-        "partition[1]: 'c' does not read the output of 'b': no cut there",
+        "partition[0]: 'b' does not read the output of 'a': no cut there; the nearest is behind 'c'",
+        "partition[1]: 'c' does not read the output of 'b': no cut there; the nearest is behind 'c'",
         "unit 'a' is in another block than 'c', which reads something inside of it, not its output: its block would "
         'be finished by then. Cut elsewhere, or give the units: units=[...]',
     )
+
+
+@MODELS.register_module()
+class Shared(nn.Module):
+    """What one operation makes of a weight is read by `b` and by `d`."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.d = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.weight = nn.Parameter(torch.ones(3, 1, 1))
+
+    def forward(self, x):
+        weight = self.weight.exp()
+        return self.d(self.b(self.a(x) * weight) * weight)
+
+
+def test_no_graph_that_is_freed_is_entered_through_a_weight_of_no_unit():
+    auxiliary = dict(type='mmlocal.Auxiliary', head=dict(type='mmlocal.SquareHead'))
+    with pytest.raises(ConfigError) as caught:
+        LocalBackbone('mmlocal.Shared', partition=['b'], auxiliary=auxiliary, units=['a', 'b', 'd'])
+    (fault,) = caught.value.faults
+    assert fault.startswith("unit 'b' is in another block than 'd', which reads something inside of it")
+    # So no cut is found there either.
+    assert [unit.name for unit in find_units(MODELS.build(dict(type='mmlocal.Shared')))] == ['d']
 
 
 def test_units_are_given_in_the_order_they_run():

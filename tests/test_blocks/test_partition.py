@@ -57,6 +57,12 @@ def test_every_wrong_cut_is_told():
         assert part in fault
 
 
+def test_for_a_module_that_is_no_unit_the_nearest_cut_is_named():
+    (inside, stage) = check_cuts(['layer2.0.conv1', 'layer3'], R18, [], 'ResNet')
+    assert inside.endswith("(9). It lies within 'layer2.0', behind which a cut is possible")
+    assert stage.endswith("(9). It ends with 'layer3.1', behind which a cut is possible")
+
+
 def test_blocks_hold_every_unit_once():
     blocks = to_blocks(R18, ['layer1.0', 'layer3.1'])
     assert [span(block) for block in blocks] == [

@@ -186,6 +186,14 @@ def test_images_that_no_transform_tells(config):
     assert image_batch(cfg, dict(shape=(3, 9, 9))) == ((3, 9, 9), 32)
 
 
+def test_another_partition_is_taken_where_no_step_can_be_estimated(config):
+    """As `--local` asks for: its user gave no partition."""
+    cfg = config('man/resnet50_man_imagenet.py')
+    cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile')]
+    cfg.model.backbone.partition = dict(type='Balanced', num_blocks=4, otherwise='Even')
+    assert plan(localize(cfg)).model.backbone.partition == dict(type='Even', num_blocks=4)
+
+
 @pytest.mark.parametrize(('text', 'amount'), [('8GiB', 2**33), ('500 MB', 5e8), ('1.5K', 1500), (7, 7)])
 def test_amounts_of_memory(text, amount):
     assert parse_bytes(text) == amount

@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import nn
 
+from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.recompute import recompute_forward
-from mmlocal.blocks.units import find_units
 from mmlocal.errors import ConfigError, nearest
 from mmlocal.models.replacement.selection import Replacement, periodic, select
 from mmlocal.models.replacement.synthesis import FORMS, Scalars, Transformation
