@@ -17,9 +17,11 @@ def map_size(feature: Any, further: tuple[Any, ...]) -> Size | None:
     """Height and width of the map that tokens (N, L, C) are, if what goes along tells: a pair, or two numbers.
 
     Example:
+        >>> import torch
         >>> map_size(torch.zeros(1, 6, 4), ((2, 3),)), map_size(torch.zeros(1, 6, 4), (3, 2))
         ((2, 3), (3, 2))
-        >>> map_size(torch.zeros(1, 7, 4), ((2, 3),))  # with a class token
+        >>> map_size(torch.zeros(1, 7, 4), ((2, 3),)) is None  # with a class token
+        True
     """
     pair = further[0] if further and isinstance(further[0], (tuple, list)) else further[:2]
     if len(pair) != 2 or not all(isinstance(side, int) for side in pair) or not isinstance(feature, Tensor):

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, command in COMMANDS.items():
         command.add_arguments(parsers.add_parser(name, help=command.help, description=command.help))
-    _run(parser.parse_args(argv))
+    _run(_parsed(parser, sys.argv[1:] if argv is None else argv))
 
 
 def script(name: str) -> Callable[[], None]:
@@ -37,9 +37,26 @@ def script(name: str) -> Callable[[], None]:
         parser = argparse.ArgumentParser(description=command.help)
         parser.set_defaults(command=name)
         command.add_arguments(parser)
-        _run(parser.parse_args(sys.argv[1:]))
+        _run(_parsed(parser, sys.argv[1:]))
 
     return start
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit as ended:
+        # The other processes of a run wait for this one.
+        if ended.code and any(argument.startswith('--launcher') for argument in arguments):
+            _end_with_others(ended)
+        raise
+
+
+def _end_with_others(ended: SystemExit) -> None:
+    def end() -> None:
+        raise ended
+
+    importlib.import_module('mmlocal.engine.distributed').end_together(end)()
 
 
 def _run(args: argparse.Namespace) -> None:
