@@ -135,7 +135,10 @@ def trace(network: nn.Module, images: Iterable[Tensor]) -> Trace:
             parameter.requires_grad_(learns)
         for handle in handles:
             handle.remove()
-    raise ConfigError(f'{type(network).__name__} takes no empty image, so its units cannot be found: {said}')
+    raise ConfigError(
+        f'probe_size: {type(network).__name__} takes no empty image, so its units cannot be found: {said}. Give the side '
+        'of the training images: probe_size=512'
+    )
 
 
 def _nothing_of(tensor: Tensor) -> Tensor:

@@ -196,10 +196,10 @@ FAULTS = {
         without('model', 'backbone', 'arch'),
         'model.backbone.arch is missing: the name of a model',
     ),
-    'arch with units that nobody knows': (
+    'cuts of another network': (
         mobile_net,
-        'model.backbone.units is not given, and mmlocal does not know the units of MobileNetV2 (it knows '
-        '...). Give the module names: units=[...]',
+        "model.backbone.partition[0] = 'layer1' is not a unit of MobileNetV2. Units: stem … layer7.0 (18). It ends with "
+        "'layer1.0', behind which a cut is possible",
     ),
     # what trains the blocks
     'momentum above 1': (

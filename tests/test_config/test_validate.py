@@ -186,9 +186,11 @@ class LargeImages(ResNet):
 @pytest.mark.parametrize('by', [ValueError, IndexError, AssertionError, KeyError])
 def test_network_that_cannot_run_the_image_of_the_probe(cfg, faults_of, by):
     cfg.model.backbone.update(arch='mmlocal.LargeImages', by=by)
+    validate(cfg)  # one that it takes is looked for
+    cfg.model.backbone.probe_size = 64
     assert faults_of(cfg) == [
-        'model.backbone.probe_size = 64 does not suit the network, which cannot run an image of 64x64: '
-        f'{by.__name__}: too small. Give the size of the training images'
+        'model.backbone.probe_size: LargeImages takes no empty image, so its units cannot be found: (1, 3, 64, 64): '
+        f'{by.__name__}: too small. Give the side of the training images: probe_size=512'
     ]
     cfg.model.backbone.probe_size = 128
     validate(cfg)
