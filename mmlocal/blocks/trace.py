@@ -136,8 +136,8 @@ def trace(network: nn.Module, images: Iterable[Tensor]) -> Trace:
         for handle in handles:
             handle.remove()
     raise ConfigError(
-        f'probe_size: {type(network).__name__} takes no empty image, so its units cannot be found: {said}. Give the side '
-        'of the training images: probe_size=512'
+        f'probe_size: {type(network).__name__} takes no empty image, so its units cannot be found: {said}. Give the '
+        'side of the training images: probe_size=512'
     )
 
 

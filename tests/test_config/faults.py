@@ -198,8 +198,8 @@ FAULTS = {
     ),
     'cuts of another network': (
         mobile_net,
-        "model.backbone.partition[0] = 'layer1' is not a unit of MobileNetV2. Units: stem … layer7.0 (18). It ends with "
-        "'layer1.0', behind which a cut is possible",
+        "model.backbone.partition[0] = 'layer1' is not a unit of MobileNetV2. Units: stem … layer7.0 (18). It ends "
+        "with 'layer1.0', behind which a cut is possible",
     ),
     # what trains the blocks
     'momentum above 1': (
