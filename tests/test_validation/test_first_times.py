@@ -46,7 +46,7 @@ def said(runner):
 
 def test_module_of_the_model(make_runner, tmp_path):
     fault = said(make_runner(part=dict(fail='loss', width=2)))
-    start = r'model\.part: iteration 1 fails: ValueError: no loss with width 2 \(conftest\.py, line \d+\)\. '
+    start = r'model\.part: iteration 1 fails: ValueError: no loss with width 2 \(toys\.py, line \d+\)\. '
     found = re.fullmatch(start + r"It was given fail = 'loss', width = 2\. The traceback is in (.*\.log)", fault)
     assert found, fault
     log = Path(found[1]).read_text()

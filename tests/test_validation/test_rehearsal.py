@@ -9,7 +9,7 @@ import torch
 from mmlocal.errors import ConfigError
 from mmlocal.validation import rehearsal
 from mmlocal.validation.rehearsal import rehearse_validation
-from tests.test_validation.conftest import Counted
+from tests.test_validation.toys import Counted
 
 
 def test_it_sees_one_batch_and_leaves_no_trace(make_runner):

@@ -14,8 +14,8 @@ from mmlocal.cli import find_config
 from mmlocal.config import localize
 from mmlocal.registry import MODELS
 from mmlocal.validation import validate
-from tests.test_config.faults import AUXILIARY, FAULTS, PARTITION
-from tests.test_config.section_faults import SECTION_FAULTS
+from tests.test_validation.faults import AUXILIARY, FAULTS, PARTITION
+from tests.test_validation.section_faults import SECTION_FAULTS
 
 
 @pytest.fixture(autouse=True)
