@@ -43,10 +43,10 @@ def test_one_backward_at_the_end_is_not(make_host, end_to_end_peak, monkeypatch)
     """The same losses collected for one backward cost as much as end-to-end training."""
     collected = []
 
-    def collect(step, output, auxiliary, *_):
-        losses = auxiliary.loss(output, Batch(step._inputs, step._data_samples))
+    def collect(step, outputs, auxiliary, *_):
+        losses = auxiliary.loss(outputs[0], Batch(step._inputs, step._data_samples))
         collected.append(losses['loss_square'])
-        return output.detach()
+        return [output.detach() for output in outputs]
 
     def backward(optim, loss, **kwargs):
         OptimWrapper.backward(optim, loss + sum(collected), **kwargs)

@@ -219,7 +219,7 @@ def test_a_cut_around_the_modules(detector, make_loop, cut):
 
 @pytest.mark.parametrize('name', ['soda', 'mocs', 'cis'])
 def test_classes_that_the_files_spell_otherwise_are_refused(config, tmp_path, name):
-    cfg = config(f'gso_yolo/gso-yolo_n_{name}.py')
+    cfg = config(f'gso_yolo/gso-yolo_s_{name}.py')
     import_host('mmyolo')
     dataset = cfg.train_dataloader.dataset
     classes = dataset.metainfo.classes
