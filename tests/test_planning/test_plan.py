@@ -188,7 +188,7 @@ def test_images_that_no_transform_tells(config):
 
 def test_another_partition_is_taken_where_no_step_can_be_estimated(config):
     """As `--local` asks for: its user gave no partition."""
-    cfg = config('man/resnet50_man_imagenet.py')
+    cfg = config('man/resnet50_man-plus-plus_imagenet.py')
     cfg.train_dataloader.dataset.pipeline = [dict(type='LoadImageFromFile')]
     cfg.model.backbone.partition = dict(type='Balanced', num_blocks=4, otherwise='Even')
     assert plan(localize(cfg)).model.backbone.partition == dict(type='Even', num_blocks=4)
