@@ -45,8 +45,8 @@ bench-mmengine: env  ## run mmengine's own tests with our classes: SOURCE=checko
 	$(RUN) -m pip install --quiet parameterized
 	$(RUN) tools/benchmarks/mmengine_tests.py $(SOURCE) $(ARGS)
 
-bench-configs: env  ## train each config for a step that the tests leave out (6 minutes)
-	$(RUN) -m pytest -n 2 --dist loadgroup -q -m slow tests/test_configs.py $(ARGS)
+bench-configs: env data  ## what the tests have a share of: each config, and the seeds of each method and task (10 minutes)
+	$(RUN) -m pytest -n 2 --dist loadgroup -q -m slow $(ARGS)
 
 test: env  ## run all tests; ARGS="-k name" narrows
 	$(RUN) -m pytest -n 2 --dist loadgroup -q $(ARGS)
