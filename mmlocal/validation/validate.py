@@ -127,8 +127,8 @@ def _check_backbone(cfg: Config, faults: Faults, build: bool) -> None:
         # Wrong arguments are out of it now. A wrong type or partition is not, and decides about the rest.
         if build and not _component_faults(backbone, registry):
             if is_planned(cfg):
-                # Where an auxiliary fits is the plan's to find.
-                backbone['partition'] = []
+                # Where an auxiliary fits, and how many blocks losses can reach, is the plan's to find.
+                backbone.update(partition=[], reach=1, overlap=0, full_windows=False, reconcile=0.0)
             with faults.under(place):
                 _try_build(backbone, registry, explain=not any(f.startswith('model.') for f in faults.found))
 
