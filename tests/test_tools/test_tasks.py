@@ -1,6 +1,7 @@
 """One mini config of each task, trained for a few iterations both ways and judged by the host's own metric.
 
-Each learns a handful of images by heart and is judged on these: the score has to rise.
+Each learns a handful of images by heart and is judged on these, but for one: the score has to rise. To be judged on the
+training images and no others is refused.
 """
 
 import json
@@ -50,6 +51,7 @@ TASKS = {
             'val_dataloader.dataset.ann_file=annotations/instances_train2017.json',
             'val_dataloader.dataset.data_prefix.img=train2017/',
             'val_evaluator.ann_file={root}/annotations/instances_train2017.json',
+            'val_dataloader.dataset.indices=7',
             *by_epoch(24),
         ),
     ),
@@ -58,7 +60,11 @@ TASKS = {
         'pascal_voc/mAP',
         'voc',
         8,
-        ('val_dataloader.dataset.ann_file=VOC2007/ImageSets/Main/trainval.txt', *by_epoch(24)),
+        (
+            'val_dataloader.dataset.ann_file=VOC2007/ImageSets/Main/trainval.txt',
+            'val_dataloader.dataset.indices=7',
+            *by_epoch(24),
+        ),
     ),
     'segmentation': Task(
         'deeplabv3_r18_mini-cityscapes',
@@ -68,6 +74,7 @@ TASKS = {
         (
             'val_dataloader.dataset.data_prefix.img_path=leftImg8bit/train',
             'val_dataloader.dataset.data_prefix.seg_map_path=gtFine/train',
+            'val_dataloader.dataset.indices=7',
             'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
             *by_epoch(20),
         ),
@@ -77,7 +84,12 @@ TASKS = {
         'accuracy/top1',
         'digits',
         64,
-        ('val_dataloader.dataset.data_prefix=train', *by_epoch(30), 'train_dataloader.batch_size=16'),
+        (
+            'val_dataloader.dataset.data_prefix=train',
+            'val_dataloader.dataset.indices=63',
+            *by_epoch(30),
+            'train_dataloader.batch_size=16',
+        ),
     ),
     'super-resolution': Task(
         'edsr_x2_mini-div2k',
