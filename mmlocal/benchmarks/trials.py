@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -139,6 +140,8 @@ def _forked(config: Mapping[str, Any], main: Main) -> Trial:
     started, child = time.monotonic(), os.fork()
     if child == 0:
         try:
+            # A forked process makes its threads anew; two of autograd's that do so at once fail.
+            torch.set_num_threads(torch.get_num_threads())
             writer.send(_run(config, main, folder))
         finally:
             os._exit(0)

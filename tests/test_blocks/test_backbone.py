@@ -305,3 +305,19 @@ def test_no_graph_that_is_freed_is_entered_through_a_weight_of_no_unit():
 def test_units_are_given_in_the_order_they_run():
     with pytest.raises(ConfigError, match='units are not in the order they run: that is a, b, c, d'):
         crossing(['b', 'a', 'c', 'd'], ['c'])
+
+
+def test_what_a_hook_unfreezes_trains(make_host, make_loop, image, mmdet_scope):
+    host = make_host(partition=dict(type='Even', num_blocks=3), frozen_stages=1)
+    loop = make_loop(host)
+    stem = host.backbone.conv1.weight
+    assert not stem.requires_grad
+    before = stem.detach().clone()
+    loop.step(image)
+    assert torch.equal(stem, before)
+    host.backbone.frozen_stages = -1
+    for p in host.parameters():
+        p.requires_grad_(True)
+    host.train()
+    loop.step(image)
+    assert not torch.equal(stem, before)

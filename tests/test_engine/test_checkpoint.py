@@ -63,6 +63,14 @@ class TestOrder:
         recorded = max(i for i, call in enumerate(calls) if call == ('replace', 'last_checkpoint'))
         assert best[0] < recorded < best[1]
 
+    def test_what_hooks_keep_while_a_validation_runs_is_not_in_the_checkpoint_after_it(self, tmp_path):
+        toy_runner(tmp_path, 1).train()
+        checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
+        assert checkpoint['message_hub']['runtime_info']['best_score'] > 0  # written again when the best was found
+        assert checkpoint['message_hub']['runtime_info']['loop_stage'] == 'train'
+        (kept,) = checkpoint['run_state']['kept']
+        assert 'RuntimeInfoHook' not in kept['now']
+
     def test_what_is_left_is_what_is_to_be_kept(self, tmp_path):
         toy_runner(tmp_path, 5).train()
         assert files(tmp_path) == ['best_score_epoch_5.pth', 'epoch_5.pth', 'last_checkpoint']

@@ -65,6 +65,8 @@ class Attempt:
         from mmlocal import running
 
         os.setsid()
+        # A forked process makes its threads anew; two of autograd's that do so at once fail.
+        torch.set_num_threads(torch.get_num_threads())
         with Path(work_dir).with_suffix('.log').open('a') as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)

@@ -64,6 +64,8 @@ class SafeCheckpointHook(CheckpointHook):
     _of_processes: dict[str, list[Any]] | None = None
     _resumed: dict[str, Any] | None = None
     kept: Kept | None = None
+    # Of the validation that runs.
+    _metrics: dict[str, Any] | None = None
     # None where nothing is trained: `Runner.val` and `test` save nothing.
     _files: Any = None
 
@@ -110,6 +112,26 @@ class SafeCheckpointHook(CheckpointHook):
         if self._resumed is not None:
             self._go_on(runner, self._resumed)
             self._resumed = None
+
+    def before_val(self, runner: Runner) -> None:
+        """Wait with the best checkpoint until the validation is over."""
+        self._metrics = {}
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Save the best checkpoint; within a validation, remember the metrics."""
+        if self._metrics is None:
+            super().after_val_epoch(runner, metrics)
+        else:
+            self._metrics = metrics
+
+    def after_val(self, runner: Runner) -> None:
+        """Save the best checkpoint, and with it the last one again.
+
+        Not before: what hooks keep while a validation runs would be in it, and a resumed run does not end that one.
+        """
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            super().after_val_epoch(runner, metrics)
 
     def after_train(self, runner: Runner) -> None:
         """Let other runs into the work directory, if no tool holds it."""
