@@ -53,6 +53,7 @@ TASKS = {
             'val_evaluator.ann_file={root}/annotations/instances_train2017.json',
             'val_dataloader.dataset.indices=7',
             *by_epoch(24),
+            'train_cfg.val_interval=6',  # early, as the score is soon near its end
         ),
     ),
     'detection-voc': Task(
@@ -124,6 +125,6 @@ def test_the_score_is_finite_and_rises(task, way, run, make_mini, tmp_path):
     options = [option.format(root=root) for option in (*QUIET, *task.options)]
     result = run('train', task.path(way), '--work-dir', tmp_path, '--cfg-options', *roots, *options)
     assert result.returncode == 0, result.stderr[-3000:]
-    first, last = scores(tmp_path, task.metric)
+    first, *_, last = scores(tmp_path, task.metric)
     assert math.isfinite(first)
     assert last > first, f'{task.metric} went from {first} to {last}'
