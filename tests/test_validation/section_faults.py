@@ -54,7 +54,7 @@ SECTION_FAULTS = {
     'train_dataloader.sampler.shufle': (True, "is not an argument of DefaultSampler. Did you mean 'shuffle'?"),
     'train_dataloader.collate_fn': (
         dict(type='pseudo_colate'),
-        "^collate_fn.type = 'pseudo_colate' is no function of mmengine (default_collate, pseudo_collate). "
+        "^collate_fn.type = 'pseudo_colate' is no function of mmengine (default_collate, pseudo_collate...). "
         "Did you mean 'pseudo_collate'?",
     ),
     'train_dataloader.dataset.type': (
