@@ -12,10 +12,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from mmlocal.errors import ConfigError
-from mmlocal.hosts import import_hosts
+from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts import import_hosts, leaves_of
+from mmlocal.hosts.accounts import reading
 from mmlocal.validation import validate
-from mmlocal.validation.data import build_dataset
+from mmlocal.validation.data import account_of, build_dataset, check_dataset, targets_of
+from tests.test_validation.spoiled import PLACE
 from tests.test_validation.toys import make_runner  # noqa: F401  a fixture
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +224,22 @@ def build():
             return build_dataset(cfg['train_dataloader']['dataset'], place)
 
         yield build
+
+
+@pytest.fixture
+def looked_at(build, tmp_path):
+    """Faults and lines of a config's training data."""
+
+    def looked_at(cfg):
+        faults, lines = Faults(), []
+        with reading() as notes, faults.under():
+            dataset = build(cfg)
+            try:
+                check_dataset(dataset, PLACE, targets_of(cfg), to_train=True)
+            finally:
+                lines = [
+                    line for leaf, where in leaves_of(dataset, PLACE) for line in account_of(leaf, notes).lines(where)
+                ]
+        return [[text.replace(str(tmp_path), 'ROOT') for text in texts] for texts in (faults.found, lines)]
+
+    return looked_at
