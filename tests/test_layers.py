@@ -22,7 +22,7 @@ LAYERS = [
     {'blocks'},
     {'config', 'datasets'},
     {'hosts'},
-    {'registry', 'randomness', 'signatures', 'errors', 'version', 'presets'},
+    {'registry', 'randomness', 'losses', 'quiet', 'signatures', 'errors', 'version', 'presets'},
 ]
 FLOOR = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 SOURCES = sorted((ROOT / 'mmlocal').rglob('*.py'))

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mmlocal.auxiliaries.pieces import Piece, chunks
-from mmlocal.blocks import Batch, Part, backward, separate, statistics_kept
+from mmlocal.blocks import Batch, Part, separate, statistics_kept
 from mmlocal.hosts.samples import images_of
+from mmlocal.losses import backward
 
 if TYPE_CHECKING:
     from mmlocal.auxiliaries.auxiliary import Auxiliary

@@ -14,8 +14,9 @@ from torch import Tensor
 from mmlocal.auxiliaries.auxiliary import Auxiliary, Weight
 from mmlocal.auxiliaries.parts import WholePart, portion, weighted
 from mmlocal.auxiliaries.pieces import Piece, cut
-from mmlocal.blocks import Batch, Place, statistics_kept, total_of
+from mmlocal.blocks import Batch, Place, statistics_kept
 from mmlocal.errors import ConfigError
+from mmlocal.losses import total_of
 from mmlocal.registry import MODELS
 
 __all__ = ['PatchAuxiliary']

@@ -9,8 +9,9 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmlocal.auxiliaries.parts import WeightedPart
-from mmlocal.blocks import Batch, Losses, Place, Stream
+from mmlocal.blocks import Batch, Place, Stream
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.losses import Losses
 from mmlocal.registry import MODELS
 
 __all__ = ['Streams']

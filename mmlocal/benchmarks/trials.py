@@ -31,6 +31,7 @@ from mmlocal.cli import exit_with_message, prepare
 from mmlocal.config import keys_read
 from mmlocal.hosts import import_hosts
 from mmlocal.running import train
+from mmlocal.validation.building import held_bytes
 
 __all__ = ['Trial', 'small', 'stock_trains', 'try_config', 'warm_up']
 
@@ -171,7 +172,7 @@ def _stack(child: int, folder: str) -> str:
 def _run(config: Mapping[str, Any], main: Main, folder: str) -> tuple[str, str, int]:
     """What becomes of a config in this process, which is of no use afterwards."""
     os.setsid()
-    resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + _BYTES, -1))
+    resource.setrlimit(resource.RLIMIT_DATA, (held_bytes() + _BYTES, -1))
     warnings.filterwarnings('ignore')
     hook, told = _Counter(), io.StringIO()
     guarded = exit_with_message(lambda: main(_made(config, folder), hook))
@@ -191,8 +192,3 @@ def _run(config: Mapping[str, Any], main: Main, folder: str) -> tuple[str, str, 
             except BaseException:
                 return 'traceback', traceback.format_exc()[-3000:], hook.iterations
     return 'trains', '', hook.iterations
-
-
-def _data_bytes() -> int:
-    lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith('VmData'))

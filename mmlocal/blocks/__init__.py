@@ -5,7 +5,6 @@ from mmlocal.blocks.backbone import AUXILIARIES, LocalBackbone
 from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.division import Division
 from mmlocal.blocks.finding import find_units
-from mmlocal.blocks.losses import Losses, backward, mean_of, total_of
 from mmlocal.blocks.partition import even, find_cuts, stage
 from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
@@ -26,7 +25,6 @@ __all__ = [
     'Later',
     'LocalBackbone',
     'LocalStep',
-    'Losses',
     'MapSize',
     'Output',
     'Part',
@@ -37,13 +35,11 @@ __all__ = [
     'Stream',
     'Trainer',
     'Unit',
-    'backward',
     'current_step',
     'even',
     'find_cuts',
     'find_units',
     'map_size',
-    'mean_of',
     'probe',
     'run_twice',
     'separate',
@@ -51,5 +47,4 @@ __all__ = [
     'stage',
     'stage_of',
     'statistics_kept',
-    'total_of',
 ]

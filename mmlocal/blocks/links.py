@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmlocal.blocks.losses import backward
 from mmlocal.blocks.trainer import Span
+from mmlocal.losses import backward
 
 __all__ = ['Links']
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mmlocal.blocks.links import Links
-from mmlocal.blocks.losses import Losses, mean_of, total_of
 from mmlocal.blocks.reconcile import Reconciliation
 from mmlocal.blocks.trainer import Batch, Part, Span, Stream, Trainer
+from mmlocal.losses import Losses, mean_of, total_of
 
 __all__ = ['Done', 'LocalStep', 'current_step']
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from mmlocal.blocks.losses import Losses
+from mmlocal.losses import Losses
 
 __all__ = ['Batch', 'Part', 'Span', 'Stream', 'Trainer']
 

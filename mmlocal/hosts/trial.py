@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import nn
 
 from mmlocal.hosts.base import Size
 from mmlocal.hosts.importing import import_hosts
+from mmlocal.losses import total_of
+from mmlocal.quiet import silent
 from mmlocal.randomness import undisturbed
 from mmlocal.registry import MODELS
 
@@ -66,32 +68,25 @@ def _tried(head: Mapping[str, Any], cfg: Mapping[str, Any], batch: Callable[...,
 def in_host(cfg: Mapping[str, Any]) -> Iterator[None]:
     """Where parts of a host are built, run and thrown away: on the CPU, silently, with what a runner tells them."""
     import_hosts(cfg)
-    logger, hub = MMLogger.get_current_instance(), MessageHub.get_current_instance()
-    before, logger.disabled = logger.disabled, True
+    hub = MessageHub.get_current_instance()
     told = {name: 0 for name in ('epoch', 'iter') if name not in hub.runtime_info}
     hub.update_info_dict(told)
     try:
-        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')), torch.device('cpu'):
+        with silent(), DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')), torch.device('cpu'):
             yield
     finally:
-        logger.disabled = before
         for name in told:
             hub.pop_info(name)
 
 
 def unreached(losses: Mapping[str, Any], module: nn.Module) -> list[str]:
     """Names of the parameters that train and that no loss reaches."""
-    terms = [term for name, value in losses.items() if 'loss' in name for term in _listed(value)]
     named = {name: one for name, one in module.named_parameters() if one.requires_grad}
-    if not named:
-        return []
-    total = torch.stack([term.mean() for term in terms]).sum()
+    total = total_of(losses)
+    if not named or total is None:
+        return list(named)
     found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
     return [name for name, gradient in zip(named, found, strict=True) if gradient is None]
-
-
-def _listed(value: Any) -> list[Tensor]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _annotations(samples: Any) -> Any:

@@ -11,21 +11,21 @@ from typing import Any
 
 import torch
 from mmengine import registry as kinds
-from mmengine.logging import MMLogger
 from mmengine.registry import Registry
 from torch.overrides import TorchFunctionMode
 
 from mmlocal.config import find_backbone, find_replaced, stock_network
 from mmlocal.errors import ConfigError, reason
+from mmlocal.quiet import silent
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.telling import place_of
 
 __all__ = [
     'TooLargeError',
     'check_by_building',
+    'held_bytes',
     'model_builder',
     'part_builder',
-    'silent',
     'weightless',
     'with_stock_network',
 ]
@@ -69,17 +69,6 @@ def check_by_building(build: Build, explain: Callable[[], None], whole: Any = No
         raise ConfigError(f'{place} cannot be built: {reason(caught)}') from caught
 
 
-@contextmanager
-def silent() -> Iterator[None]:
-    """What a component says when it is built it says again in the run."""
-    logger = MMLogger.get_current_instance()
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
-
 class _NumbersAtOnce(TorchFunctionMode):
     """Makes real numbers of what networks read while they are built: the rates of their dropped paths."""
 
@@ -119,7 +108,7 @@ def _little_memory() -> Iterator[None]:
         TooLargeError: if it needs 2 GiB.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = _held_bytes() + _BYTES
+    most = held_bytes() + _BYTES
     if soft != resource.RLIM_INFINITY:
         most = min(soft, most)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
@@ -131,8 +120,8 @@ def _little_memory() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _held_bytes() -> int:
-    """What of memory counts against the limit; where that is not told, as good as no limit."""
+def held_bytes() -> int:
+    """What of this process's memory counts against `RLIMIT_DATA`; where that is not told, as good as no limit."""
     status = Path('/proc/self/status')
     lines = status.read_text(encoding='ascii').splitlines() if status.exists() else []
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith('VmData')), 2**60)

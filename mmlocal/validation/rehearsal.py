@@ -18,8 +18,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from mmlocal.errors import ConfigError, origin, reason
+from mmlocal.quiet import silent
 from mmlocal.randomness import undisturbed
-from mmlocal.validation.building import silent
 
 __all__ = ['rehearse_validation']
 

@@ -11,9 +11,10 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from mmlocal.blocks import Division, mean_of
+from mmlocal.blocks import Division
 from mmlocal.errors import NonFiniteLossError
 from mmlocal.hosts.samples import _listed, _origin, _tensors
+from mmlocal.losses import mean_of
 
 __all__ = ['FiniteLosses']
 

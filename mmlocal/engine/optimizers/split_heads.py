@@ -16,8 +16,9 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmlocal.blocks import current_step, total_of
+from mmlocal.blocks import current_step
 from mmlocal.hosts import HOSTS
+from mmlocal.losses import total_of
 
 __all__ = ['SplitEnd']
 
