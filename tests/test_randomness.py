@@ -77,7 +77,7 @@ class Restless(nn.Module):
 def test_a_probe(undrawn):
     with undisturbed():
         network = Restless()
-    probe(network, find_units(network, ['one', 'two']), torch.zeros(1, 3, 8, 8))
+    probe(network, find_units(network, ['one', 'two'])[0], torch.zeros(1, 3, 8, 8))
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ from mmlocal.blocks.boundary_context import Earlier, Later, Place
 from mmlocal.blocks.division import Division
 from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.partition import even, find_cuts, stage
-from mmlocal.blocks.probe import OUTPUTS, Probe, Shape, probe
+from mmlocal.blocks.probe import OUTPUTS, Output, Probe, Shape, probe
 from mmlocal.blocks.recompute import run_twice, statistics_kept
 from mmlocal.blocks.sizes import MapSize, map_size
 from mmlocal.blocks.step import Done, LocalStep, current_step
 from mmlocal.blocks.trainer import Batch, Part, Span, Stream, Trainer
 from mmlocal.blocks.units import Chain, Unit, separate, span, stage_of
-from mmlocal.blocks.watched import Output
 
 __all__ = [
     'AUXILIARIES',

@@ -13,17 +13,13 @@ import torch
 from mmengine.model import ModuleList
 from torch import Tensor, nn
 
-from mmlocal.blocks.boundary_context import Earlier, Later, Place
+from mmlocal.blocks.boundary_context import place_at
 from mmlocal.blocks.boundary_hooks import hook_units
 from mmlocal.blocks.compiled import compile_forward, compile_options, prepare_compiler
 from mmlocal.blocks.division import Division, choose_cuts
-from mmlocal.blocks.finding import named_units, units_in
-from mmlocal.blocks.given import Given
+from mmlocal.blocks.finding import find_units
 from mmlocal.blocks.probe import probe
 from mmlocal.blocks.recompute import recompute_forward
-from mmlocal.blocks.trace import images_of_sides, trace
-from mmlocal.blocks.units import Unit
-from mmlocal.blocks.watched import Output, watched
 from mmlocal.config import awaits_heads
 from mmlocal.errors import ConfigError, Faults
 from mmlocal.registry import MODELS
@@ -123,7 +119,7 @@ class LocalBackbone:
         # Some networks freeze their stages here alone, and what is frozen decides on the cuts.
         this.train(this.training)
         side, channels = probe_size or _larger(given.get('img_size')), _first(given, _CHANNELS)
-        found, image = _units_of(this, units, images_of_sides(this, side, channels))
+        found, image = find_units(this, units, side, channels)
         faults = Faults()
         name = stock_class(self).__name__ + (f'-{given["depth"]}' if 'depth' in given else '')
         cuts = choose_cuts(this, found, name, partition, faults)
@@ -133,10 +129,9 @@ class LocalBackbone:
         if not faults.found:
             faults.found += division.flow_faults()
         division.channels, division.probe_size = image.shape[1], image.shape[-1]
-        with watched(this, division.units) as outputs:
-            division.probe = probe(this, division.units, image)
+        division.probe = probe(this, division.units, image)
         faults.found += division.crossing_faults()
-        division.auxiliaries = _build_auxiliaries(auxiliary, division, outputs, faults)
+        division.auxiliaries = _build_auxiliaries(auxiliary, division, faults)
         if reconcile and not all(getattr(one, 'whole', False) for one in division.auxiliaries):
             faults.found.append('reconcile needs an auxiliary with one loss: no patches, no streams')
         options: dict[str, Any] | None = None
@@ -185,14 +180,6 @@ class LocalBackbone:
     def __reduce_ex__(self, _protocol: Any) -> Any:
         """Pickled by the stock class, as that of the local network has no name of its own."""
         return _bare, (stock_class(self),), self.__dict__
-
-
-def _units_of(network: nn.Module, names: Sequence[str] | None, images: Iterator[Tensor]) -> tuple[list[Unit], Tensor]:
-    """The units of a network, named or found, and an image that it takes."""
-    if names is not None:
-        return named_units(network, names), next(images)
-    found = trace(network, images)
-    return units_in(network, found), found.image
 
 
 class _Auxiliaries(ModuleList):
@@ -257,7 +244,6 @@ def _change_units(division: Division, change: Callable[[nn.Module], None]) -> in
 def _build_auxiliaries(
     configs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     division: Division,
-    outputs: Mapping[str, Output],
     faults: Faults,
 ) -> ModuleList:
     trained = division.blocks[division.untrained : -1]
@@ -268,39 +254,9 @@ def _build_auxiliaries(
     built = _Auxiliaries()
     for i, config in enumerate(listed[: len(trained)]):
         with faults.under(f'auxiliary[{i}]' if several else 'auxiliary'):
-            place = _place(division, i + division.untrained, outputs)
+            place = place_at(division, i + division.untrained)
             built.append(MODELS.build(dict(config), default_args=dict(place=place)))
     return built
-
-
-def _place(division: Division, index: int, outputs: Mapping[str, Output]) -> Place:
-    """What an auxiliary is told of the boundary that it is for."""
-    shapes, blocks = division.probe.shapes, division.blocks
-    later = [
-        Later(unit.name, _alone(unit, division), shapes[unit.name], unit.name in division.probe.alone, j)
-        for j, units in enumerate(blocks[index + 1 :], index + 1)
-        for unit in units
-    ]
-    earlier = [
-        Earlier(unit.name, shapes[unit.name], j) for j, block in enumerate(blocks[: index + 1]) for unit in block
-    ]
-    cut = blocks[index][-1].name
-    return Place(
-        division.block_names[index],
-        cut,
-        shapes[cut],
-        tuple(later),
-        tuple(earlier),
-        index,
-        len(blocks) - 1,
-        outputs.get(cut),
-    )
-
-
-def _alone(unit: Unit, division: Division) -> nn.Module:
-    """A unit as a module that takes what the unit before it puts out."""
-    module, form = unit.module(division.network), division.probe.alone.get(unit.name, 'all')
-    return module if form == 'all' else Given(module, form)
 
 
 def _without_link(output: Any) -> Any:

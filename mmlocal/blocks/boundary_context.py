@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mmlocal.blocks.probe import Shape
-from mmlocal.blocks.units import stage_of
-from mmlocal.blocks.watched import Output
+from mmlocal.blocks.division import Division
+from mmlocal.blocks.given import Given
+from mmlocal.blocks.probe import Output, Shape
+from mmlocal.blocks.units import Unit, stage_of
 from mmlocal.errors import ConfigError
 
-__all__ = ['Earlier', 'Later', 'Place']
+__all__ = ['Earlier', 'Later', 'Place', 'place_at']
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,33 @@ class Place:
         first, last = ends
         r = self.index / max(1, self.total - 1)
         return float(first * (1 - r) + last * r)
+
+
+def place_at(division: Division, index: int) -> Place:
+    """What the auxiliary of a block, by its index from 0, is told of the boundary behind it."""
+    shapes, blocks = division.probe.shapes, division.blocks
+    later = [
+        Later(unit.name, _alone(unit, division), shapes[unit.name], unit.name in division.probe.alone, j)
+        for j, units in enumerate(blocks[index + 1 :], index + 1)
+        for unit in units
+    ]
+    earlier = [
+        Earlier(unit.name, shapes[unit.name], j) for j, block in enumerate(blocks[: index + 1]) for unit in block
+    ]
+    cut = blocks[index][-1].name
+    return Place(
+        division.block_names[index],
+        cut,
+        shapes[cut],
+        tuple(later),
+        tuple(earlier),
+        index,
+        len(blocks) - 1,
+        division.probe.features[cut],
+    )
+
+
+def _alone(unit: Unit, division: Division) -> nn.Module:
+    """A unit as a module that takes what the unit before it puts out."""
+    module, form = unit.module(division.network), division.probe.alone.get(unit.name, 'all')
+    return module if form == 'all' else Given(module, form)

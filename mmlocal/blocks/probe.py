@@ -10,13 +10,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from mmlocal.blocks.finding.trace import graph_alone
 from mmlocal.blocks.given import FORMS, Given
 from mmlocal.blocks.sizes import MapSize, map_size
 from mmlocal.blocks.units import Unit, separate, tensors_in, with_tensors
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 
-__all__ = ['OUTPUTS', 'Layout', 'Probe', 'Shape', 'probe']
+__all__ = ['OUTPUTS', 'Layout', 'Output', 'Probe', 'Shape', 'probe']
 
 OUTPUTS = 'outputs'
 Layout = Literal['map', 'map of vectors', 'sized tokens', 'tokens', 'class token first']
@@ -44,6 +45,19 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Output:
+    """What a unit puts out: shapes without numbers.
+
+    Args:
+        feature: on the device `meta`.
+        further: what goes along with it.
+    """
+
+    feature: Tensor
+    further: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Probe:
     """The units of a network as one forward met them.
 
@@ -55,6 +69,7 @@ class Probe:
         outputs: for each of the network's outputs, the units whose outputs it reads.
         alone: units that give the same when they run by themselves on the output of the unit before, so
             that a copy of one can stand behind that output; for each, in what form it is given that (`FORMS`).
+        features: what each unit puts out.
     """
 
     shapes: Mapping[str, Shape]
@@ -62,6 +77,7 @@ class Probe:
     insides: frozenset[tuple[str, str]]
     outputs: tuple[frozenset[str], ...]
     alone: Mapping[str, str]
+    features: Mapping[str, Output]
 
     @property
     def handed_out(self) -> tuple[str, ...]:
@@ -102,7 +118,7 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
     was_training = network.training
     network.eval()
     try:
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_nothing_of, _nothing_of):
+        with torch.enable_grad(), graph_alone():
             outputs = _run(network, image)
         for handle in handles:
             handle.remove()
@@ -114,7 +130,8 @@ def probe(network: nn.Module, units: Sequence[Unit], image: Tensor) -> Probe:
             handle.remove()
     class_token = getattr(network, 'cls_token', None) is not None
     shapes = {name: _shape(one.outputs[0], one.further, image, class_token) for name, one in seen.items()}
-    return Probe(shapes, *_reads(network, units, seen, list(tensors_in(outputs))), alone)
+    features = {name: Output(one.outputs[0].detach().to('meta'), one.further) for name, one in seen.items()}
+    return Probe(shapes, *_reads(network, units, seen, list(tensors_in(outputs))), alone, features)
 
 
 def _run(network: nn.Module, image: Tensor) -> Any:
@@ -128,11 +145,6 @@ def _run(network: nn.Module, image: Tensor) -> Any:
             f'probe_size = {height} does not suit the network, which cannot run an image of {height}x{width}: '
             f'{reason(error)}. Give the size of the training images'
         ) from error
-
-
-def _nothing_of(tensor: Tensor) -> Tensor:
-    """Keep a graph's structure without its tensors."""
-    return tensor.new_empty(0)
 
 
 def _watch(name: str, seen: _Seen, order: list[str]) -> Callable[..., Any]:

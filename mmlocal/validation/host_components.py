@@ -12,7 +12,6 @@ from typing import Any
 
 from mmengine import registry as kinds
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope, Registry
 from mmengine.runner import Runner
 from torch import nn
@@ -20,6 +19,7 @@ from torch import nn
 from mmlocal.errors import ConfigError, Faults, nearest, reason, similar
 from mmlocal.hosts import Host, host_named
 from mmlocal.hosts.operations import operations
+from mmlocal.quiet import silent
 from mmlocal.signatures import signature_of
 from mmlocal.validation.own_components import check_arguments, find_type, look_up
 
@@ -135,7 +135,7 @@ def _check_own(config: dict[str, Any], function: Any, alone: bool) -> None:
     arguments |= dict(ann_file=None) if 'ann_file' in arguments else {}
     given = {name: copy.deepcopy(value) for name, value in arguments.items() if name != 'type'}
     try:
-        with _silent():
+        with silent():
             built = function(**given)
             if isinstance(built, EMAHook):
                 kinds.MODELS.build(built.ema_cfg, default_args=dict(model=nn.Linear(1, 1)))
@@ -148,17 +148,6 @@ def _check_own(config: dict[str, Any], function: Any, alone: bool) -> None:
         if 'ann_file' in arguments and not isinstance(error, KeyError):
             return
         raise ConfigError(f' cannot be built: {reason(error)}') from error
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """What a component says when it is built it says again in the run."""
-    logger = MMLogger.get_current_instance()
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
 
 
 def _further(function: Any, arguments: Mapping[str, Any]) -> list[Any]:

@@ -22,7 +22,8 @@ def units_and_steps(family, auxiliary, make_loop):
     for _ in range(2):
         loss = float(loop.step(image)['loss'].detach())
         sums = [
-            sum(p.abs().sum() for n, p in model.named_parameters() if of_network(n) is own) for own in (True, False)
+            sum(p.detach().abs().sum() for n, p in model.named_parameters() if of_network(n) is own)
+            for own in (True, False)
         ]
         steps.append([loss, *map(float, sums)])
     division = model.backbone.local_division

@@ -77,7 +77,7 @@ def test_blocks_hold_every_unit_once():
 @pytest.mark.parametrize('kwargs', [{}, dict(deep_stem=True)])
 def test_units_of_a_resnet_hold_all_of_its_parameters(arch, kwargs):
     network = MODELS.build(dict(type=arch, depth=18, **kwargs))
-    found = find_units(network)
+    found, _ = find_units(network)
     assert [unit.name for unit in found] == [unit.name for unit in R18]
     held = [id(p) for unit in found for p in unit.parameters(network)]
     assert len(held) == len(set(held))

@@ -29,7 +29,7 @@ def network_and_units(model):
     if backbone is None:
         raise ConfigError('the model has neither a backbone nor a generator')
     if not isinstance(backbone, LocalBackbone):
-        return backbone, find_units(backbone), {}
+        return backbone, find_units(backbone)[0], {}
     division = backbone.local_division
     return backbone, division.units, {u.name: i + 1 for i, block in enumerate(division.blocks) for u in block}
 

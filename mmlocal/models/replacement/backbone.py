@@ -63,7 +63,7 @@ def replacement_backbone(
     """
     _check(every, replace, form, on_unfit, share_grad, turns, rank)
     built: nn.Module = MODELS.build({**network, **(arch if isinstance(arch, Mapping) else dict(type=arch))})
-    known = find_units(built, units)
+    known, _ = find_units(built, units)
     # A period is a rule, not a list of names: a fault of it has the unit's name and no index.
     names, place = (periodic(known, every), 'every') if every else (list(replace or ()), 'replace')
     chosen, left = select(built, known, names, form, on_unfit == 'skip', place)

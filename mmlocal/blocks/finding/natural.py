@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from mmlocal.blocks.chain import Ends, find_ends, whole_of
-from mmlocal.blocks.pieces import STEM, Piece, find_pieces, layers_of
-from mmlocal.blocks.trace import Call, Node, Trace, moment
+from mmlocal.blocks.finding.candidates import STEM, Candidate, find_candidates, layers_of
+from mmlocal.blocks.finding.ends import Ends, find_ends, whole_of
+from mmlocal.blocks.finding.trace import Call, Node, Trace, moment
 from mmlocal.blocks.units import Unit
 
 __all__ = ['natural_units']
@@ -32,40 +32,44 @@ def natural_units(network: nn.Module, found: Trace) -> list[Unit]:
     """
     whole = whole_of(network)
     every = find_ends(found, whole)
-    pieces = find_pieces(network, found, every, whole)
-    ends = find_ends(found, whole, {piece.name for piece in pieces})
-    pieces = [piece for piece in pieces if piece.name in ends.calls]
-    if any(piece.member for piece in pieces):
-        groups = _with_members(found, ends, pieces)
+    candidates = find_candidates(network, found, every, whole)
+    ends = find_ends(found, whole, {candidate.name for candidate in candidates})
+    candidates = [candidate for candidate in candidates if candidate.name in ends.calls]
+    if any(candidate.member for candidate in candidates):
+        groups = _with_members(found, ends, candidates)
     else:
-        groups = _without(network, ends, [layer for piece in pieces for layer in layers_of(network, every, piece)])
+        groups = _without(
+            network, ends, [layer for candidate in candidates for layer in layers_of(network, every, candidate)]
+        )
     return _filled(network, found, [(name, every.calls[end]) for name, end in groups])
 
 
-def _with_members(found: Trace, ends: Ends, pieces: Sequence[Piece]) -> list[tuple[str, str]]:
+def _with_members(found: Trace, ends: Ends, candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
     """Name and last module of each unit of a network that has lists of modules."""
-    first, last = (order.index(True) for order in ([p.member for p in pieces], [p.member for p in pieces[::-1]]))
-    groups = _stem(found, ends, pieces[:first], pieces[first])
+    first, last = (
+        order.index(True) for order in ([p.member for p in candidates], [p.member for p in candidates[::-1]])
+    )
+    groups = _stem(found, ends, candidates[:first], candidates[first])
     open_name = ''
-    for piece in pieces[first : len(pieces) - last]:
-        if piece.layer and not open_name and groups[-1][1] not in ends.needed:
-            groups[-1] = (groups[-1][0], piece.name)
+    for candidate in candidates[first : len(candidates) - last]:
+        if candidate.layer and not open_name and groups[-1][1] not in ends.needed:
+            groups[-1] = (groups[-1][0], candidate.name)
             continue
-        open_name = piece.name if piece.member else open_name or piece.name
-        if piece.member or piece.name in ends.needed:
-            groups.append((open_name, piece.name))
+        open_name = candidate.name if candidate.member else open_name or candidate.name
+        if candidate.member or candidate.name in ends.needed:
+            groups.append((open_name, candidate.name))
             open_name = ''
     return groups
 
 
-def _stem(found: Trace, ends: Ends, pieces: Sequence[Piece], member: Piece) -> list[tuple[str, str]]:
+def _stem(found: Trace, ends: Ends, candidates: Sequence[Candidate], member: Candidate) -> list[tuple[str, str]]:
     """What comes before the first member; it is a part of that one where something without a module stands between."""
     groups = [
-        (STEM if i == 0 else name, name) for i, name in enumerate(p.name for p in pieces if p.name in ends.needed)
+        (STEM if i == 0 else name, name) for i, name in enumerate(p.name for p in candidates if p.name in ends.needed)
     ]
-    if groups or not pieces or not _reads_as_it_is(found, ends.calls[member.name], ends.calls[pieces[-1].name]):
+    if groups or not candidates or not _reads_as_it_is(found, ends.calls[member.name], ends.calls[candidates[-1].name]):
         return groups
-    return [(STEM, pieces[-1].name)]
+    return [(STEM, candidates[-1].name)]
 
 
 def _reads_as_it_is(found: Trace, reader: Call, call: Call) -> bool:
@@ -83,15 +87,15 @@ def _arranged(found: Trace, node: Node, call: Call) -> bool:
     return True
 
 
-def _without(network: nn.Module, ends: Ends, pieces: Sequence[Piece]) -> list[tuple[str, str]]:
+def _without(network: nn.Module, ends: Ends, candidates: Sequence[Candidate]) -> list[tuple[str, str]]:
     """Name and last module of each unit of a network without lists: its modules with parts, its layers with weights."""
     groups: list[tuple[str, str]] = []
-    for piece in pieces:
-        begins = not piece.layer or any(p.dim() > 1 for p in network.get_submodule(piece.name).parameters())
+    for candidate in candidates:
+        begins = not candidate.layer or any(p.dim() > 1 for p in network.get_submodule(candidate.name).parameters())
         if begins or not groups or groups[-1][1] in ends.needed:
-            groups.append((piece.name, piece.name))
+            groups.append((candidate.name, candidate.name))
         else:
-            groups[-1] = (groups[-1][0], piece.name)
+            groups[-1] = (groups[-1][0], candidate.name)
     return groups
 
 

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
-from mmlocal.blocks.natural import natural_units
-from mmlocal.blocks.trace import Trace, images_of_sides, trace
+from mmlocal.blocks.finding.natural import natural_units
+from mmlocal.blocks.finding.trace import Trace, images_of_sides, trace
 from mmlocal.blocks.units import Unit
 from mmlocal.errors import ConfigError, nearest
 
-__all__ = ['find_units', 'named_units', 'units_in']
+__all__ = ['find_units']
 
 
-def find_units(network: nn.Module, names: Sequence[str] | None = None) -> list[Unit]:
-    """The units of `network` in the order they run.
+def find_units(
+    network: nn.Module, names: Sequence[str] | None = None, side: int | None = None, channels: int | None = None
+) -> tuple[list[Unit], Tensor]:
+    """The units of `network` in the order they run, and an empty image (1, C, H, W) that it takes.
 
     Args:
         network: any network that takes images.
         names: module names of the units, if they are not to be found.
+        side: of its images in pixels, if it is known.
+        channels: of its images, if they are known.
 
     Raises:
         ConfigError: if a name is not a module, the network takes no empty image, or it cannot be cut anywhere.
     """
-    return (
-        named_units(network, names)
-        if names is not None
-        else units_in(network, trace(network, images_of_sides(network)))
-    )
+    images = images_of_sides(network, side, channels)
+    if names is not None:
+        return _named(network, names), next(images)
+    found = trace(network, images)
+    return _found(network, found), found.image
 
 
-def units_in(network: nn.Module, found: Trace) -> list[Unit]:
+def _found(network: nn.Module, found: Trace) -> list[Unit]:
     """The units of a network that was traced.
 
     Raises:
@@ -46,7 +50,7 @@ def units_in(network: nn.Module, found: Trace) -> list[Unit]:
     return units
 
 
-def named_units(network: nn.Module, names: Sequence[str]) -> list[Unit]:
+def _named(network: nn.Module, names: Sequence[str]) -> list[Unit]:
     """Modules as units.
 
     Raises:

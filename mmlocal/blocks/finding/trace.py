@@ -14,7 +14,7 @@ from mmlocal.blocks.units import tensors_in
 from mmlocal.errors import ConfigError, reason
 from mmlocal.randomness import undisturbed
 
-__all__ = ['Call', 'Trace', 'images_of_sides', 'trace']
+__all__ = ['Call', 'Trace', 'graph_alone', 'images_of_sides', 'trace']
 
 Node = Any  # of autograd's graph: the operation that made a tensor
 # Sides of the empty image that are tried: networks for one size alone refuse others.
@@ -122,7 +122,7 @@ def trace(network: nn.Module, images: Iterable[Tensor]) -> Trace:
             calls.clear()
             opened.clear()
             try:
-                with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_nothing_of, _nothing_of):
+                with torch.enable_grad(), graph_alone():
                     outputs = network(image)
             except Exception as error:  # a network may raise anything at a size that is not its own
                 said = said or f'{tuple(image.shape)}: {reason(error)}'
@@ -141,9 +141,9 @@ def trace(network: nn.Module, images: Iterable[Tensor]) -> Trace:
     )
 
 
-def _nothing_of(tensor: Tensor) -> Tensor:
-    """Keep a graph's structure without its tensors."""
-    return tensor.new_empty(0)
+def graph_alone() -> Any:
+    """A context in which forwards have a graph without the tensors that a backward would need."""
+    return torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.new_empty(0), lambda tensor: tensor)
 
 
 def _watch(network: nn.Module, calls: list[Call], opened: list[Call]) -> list[Any]:

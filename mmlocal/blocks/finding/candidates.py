@@ -9,16 +9,16 @@ from itertools import pairwise
 
 from torch import nn
 
-from mmlocal.blocks.chain import Ends
-from mmlocal.blocks.trace import Trace, moment
+from mmlocal.blocks.finding.ends import Ends
+from mmlocal.blocks.finding.trace import Trace, moment
 
-__all__ = ['STEM', 'Piece', 'find_pieces', 'layers_of']
+__all__ = ['STEM', 'Candidate', 'find_candidates', 'layers_of']
 
 # Papers count what a network calls so as one, however many layers it has.
 STEM = 'stem'
 
 
-def find_pieces(network: nn.Module, found: Trace, ends: Ends, whole: str) -> list[Piece]:
+def find_candidates(network: nn.Module, found: Trace, ends: Ends, whole: str) -> list[Candidate]:
     """The finest modules to cut behind that are not parts of a block, in the order in which they end.
 
     Args:
@@ -27,15 +27,15 @@ def find_pieces(network: nn.Module, found: Trace, ends: Ends, whole: str) -> lis
         ends: the calls behind which it can be cut.
         whole: prefix of the module that is the whole network.
     """
-    pieces = _Tree(network, ends).below(whole.rstrip('.'))
+    candidates = _Tree(network, ends).below(whole.rstrip('.'))
     # Finer than the image is what a network for super-resolution puts out: a loss there is the network's own.
-    pieces = [piece for piece in pieces if ends.calls[piece.name].side <= found.image.shape[-1]]
-    between = _between(found, ends, [piece.name for piece in pieces])
-    return _repeated(network, ends, [piece for piece in pieces if piece.name in between])
+    candidates = [candidate for candidate in candidates if ends.calls[candidate.name].side <= found.image.shape[-1]]
+    between = _between(found, ends, [candidate.name for candidate in candidates])
+    return _repeated(network, ends, [candidate for candidate in candidates if candidate.name in between])
 
 
 @dataclass(frozen=True)
-class Piece:
+class Candidate:
     """A module behind which the network can be cut; a member of a list, or a layer without parts, or neither."""
 
     name: str
@@ -51,27 +51,27 @@ class _Tree:
         self.kinds: dict[type, list[str]] = {}
         for name, module in network.named_modules():
             self.kinds.setdefault(type(module), []).append(name)
-        self.found: dict[str, list[Piece]] = {}
+        self.found: dict[str, list[Candidate]] = {}
 
-    def below(self, name: str, whole: bool = True) -> list[Piece]:
-        """The pieces inside of a module, in order; the module itself where it is a block."""
+    def below(self, name: str, whole: bool = True) -> list[Candidate]:
+        """The candidates inside of a module, in order; the module itself where it is a block."""
         if name not in self.found:
             module = self.network.get_submodule(name)
             children = [f'{name}.{child}' if name else child for child, _ in module.named_children()]
-            inside = [piece for child in children for piece in self.below(child, whole=False)]
-            inside.sort(key=lambda piece: self.ends.calls[piece.name].ended)
+            inside = [candidate for child in children for candidate in self.below(child, whole=False)]
+            inside.sort(key=lambda candidate: self.ends.calls[candidate.name].ended)
             self.found[name] = inside if whole or self._divides(name, module, inside) else self._itself(name, module)
         return self.found[name]
 
-    def _itself(self, name: str, module: nn.Module) -> list[Piece]:
+    def _itself(self, name: str, module: nn.Module) -> list[Candidate]:
         layer = next(module.children(), None) is None
-        return [Piece(name, self._is_member(name), layer)] if name in self.ends.calls else []
+        return [Candidate(name, self._is_member(name), layer)] if name in self.ends.calls else []
 
-    def _divides(self, name: str, module: nn.Module, inside: Sequence[Piece]) -> bool:
+    def _divides(self, name: str, module: nn.Module, inside: Sequence[Candidate]) -> bool:
         """Whether a module is a list of units: one that is not called itself, or has members and always has them."""
         if isinstance(module, nn.ModuleList | nn.ModuleDict) and name not in self.ends.calls:
             return True
-        if name.rpartition('.')[2] == STEM or not any(piece.member for piece in inside):
+        if name.rpartition('.')[2] == STEM or not any(candidate.member for candidate in inside):
             return False
         if _in_sequence(module) or name not in self.ends.calls:
             return True
@@ -103,7 +103,7 @@ def _in_sequence(module: nn.Module) -> bool:
 
 
 def _between(found: Trace, ends: Ends, names: Sequence[str]) -> set[str]:
-    """The pieces that are no branch: the next one does not read beside them what the one before put out."""
+    """The candidates that are no branch: the next one does not read beside them what the one before put out."""
     kept = set(names)
     for before, name, behind in zip(names, names[1:], names[2:], strict=False):
         made, call, last = ends.calls[before].made, ends.calls[name], ends.calls[behind]
@@ -113,25 +113,25 @@ def _between(found: Trace, ends: Ends, names: Sequence[str]) -> set[str]:
     return kept
 
 
-def _repeated(network: nn.Module, ends: Ends, pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces; members of a list that is not called itself are such only if two of their kind follow each other."""
-    kinds = [type(network.get_submodule(piece.name)) for piece in pieces if not piece.layer]
+def _repeated(network: nn.Module, ends: Ends, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates; of a list that is not called itself they are members only if two of a kind follow each other."""
+    kinds = [type(network.get_submodule(candidate.name)) for candidate in candidates if not candidate.layer]
     follow = {kind for kind, behind in pairwise(kinds) if kind is behind}
 
     def stays(name: str) -> bool:
         parents = {parent.name for parent in ends.calls[name].parents}
         return name.rpartition('.')[0] in parents or type(network.get_submodule(name)) in follow
 
-    return [replace(piece, member=piece.member and stays(piece.name)) for piece in pieces]
+    return [replace(candidate, member=candidate.member and stays(candidate.name)) for candidate in candidates]
 
 
-def layers_of(network: nn.Module, ends: Ends, piece: Piece) -> Iterator[Piece]:
-    """A piece, or its layers where it is a plain sequence of such."""
-    module = network.get_submodule(piece.name)
-    inside = [f'{piece.name}.{name}' for name, _ in module.named_children()]
+def layers_of(network: nn.Module, ends: Ends, candidate: Candidate) -> Iterator[Candidate]:
+    """A candidate, or its layers where it is a plain sequence of such."""
+    module = network.get_submodule(candidate.name)
+    inside = [f'{candidate.name}.{name}' for name, _ in module.named_children()]
     plain = all(next(child.children(), None) is None for child in module.children())
     heavy = sum(any(p.dim() > 1 for p in child.parameters()) for child in module.children())
     if plain and heavy > 1 and _in_sequence(module) and all(name in ends.calls for name in inside):
-        yield from (Piece(name, layer=True) for name in inside)
+        yield from (Candidate(name, layer=True) for name in inside)
     else:
-        yield piece
+        yield candidate

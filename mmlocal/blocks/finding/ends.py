@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mmlocal.blocks.trace import Call, Node, Trace, moment
+from mmlocal.blocks.finding.trace import Call, Node, Trace, moment
 
 __all__ = ['Ends', 'find_ends', 'whole_of']
 
