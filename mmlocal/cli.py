@@ -31,8 +31,7 @@ from mmlocal.config import (
 from mmlocal.engine.resume.reading import weights_only
 from mmlocal.engine.resume.work_dir_lock import unlock_work_dirs
 from mmlocal.errors import ConfigError, Faults, NonFiniteLossError, is_of_disk, nearest, reason, similar
-from mmlocal.hosts import import_hosts, import_named, name_installed_distributions
-from mmlocal.hosts.importing import INSTALL
+from mmlocal.hosts import HOSTS, import_hosts, import_named, name_installed_distributions
 from mmlocal.planning import plan
 from mmlocal.validation import validate
 from mmlocal.validation.telling import telling
@@ -147,7 +146,7 @@ def _reason(error: Exception) -> str:
 
 
 def _to_install(package: str) -> str:
-    return f': {INSTALL[package]}' if package in INSTALL else ''
+    return f': {HOSTS[package].install}' if package in HOSTS else ''
 
 
 def find_config(name: str) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmlocal.errors import ConfigError, reason
-from mmlocal.hosts.importing import INSTALL, NEED_OPERATIONS, PURPOSES, import_host
+from mmlocal.hosts import HOSTS, import_host
 from mmlocal.hosts.operations import COMPILE, has_operations, operations
 from mmlocal.version import __version__
 
@@ -31,7 +31,7 @@ def version_of(module: str) -> str | None:
 
 def fault_of(host: str) -> str:
     """Why an installed host cannot be used, or nothing."""
-    if host in NEED_OPERATIONS and not has_operations():
+    if HOSTS[host].needs_operations and not has_operations():
         return 'needs the operations of mmcv'
     try:
         import_host(host)
@@ -61,13 +61,13 @@ def packages() -> tuple[list[tuple[str, str, str]], int]:
     found = len(operations())
     rows.append(('operations of mmcv', str(found) if found else 'missing', '' if found else COMPILE))
     broken = 0
-    for host, task in PURPOSES.items():
-        version = version_of(host)
-        fault = fault_of(host) if version else ''
+    for name, host in HOSTS.items():
+        version = version_of(name)
+        fault = fault_of(name) if version else ''
         broken += bool(fault)
         state = 'missing' if version is None else f'{version}: {fault}' if fault else version
-        advice = COMPILE if fault.startswith('needs the operations') else INSTALL[host] if fault or not version else ''
-        rows.append((f'{host}, for {task}', state, advice))
+        advice = COMPILE if fault.startswith('needs the operations') else host.install if fault or not version else ''
+        rows.append((f'{name}, for {host.purpose}', state, advice))
     return rows, broken
 
 

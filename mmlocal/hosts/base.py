@@ -35,6 +35,11 @@ class Host:
 
     Attributes:
         name: of the package, which is its configs' `default_scope` too.
+        purpose: in a word, for users.
+        extra: of mmlocal's package, that installs it.
+        install_beside: what has to be installed as well, as pip's arguments.
+        needs_operations: whether it cannot be imported without mmcv's compiled operations.
+        refuses_mmcv: whether it refuses a version of mmcv on which it runs.
         task: a head's arguments in `for_<task>` are for this host's models alone.
         labels: by the slot of a head whose classes are those of the dataset, where a sample has their labels.
         reads_names: slots of models that read the names of the classes, and so take any number of them.
@@ -51,6 +56,11 @@ class Host:
     """
 
     name: ClassVar[str] = ''
+    purpose: ClassVar[str] = ''
+    extra: ClassVar[str] = ''
+    install_beside: ClassVar[str] = ''
+    needs_operations: ClassVar[bool] = False
+    refuses_mmcv: ClassVar[bool] = False
     task: ClassVar[str] = ''
     labels: ClassVar[Mapping[str, str]] = {}
     reads_names: ClassVar[tuple[str, ...]] = ()
@@ -62,6 +72,12 @@ class Host:
     data_preprocessor: ClassVar[str | None] = None
     light_metrics: ClassVar[bool] = False
     own_init_cfg: ClassVar[bool] = False
+
+    @property
+    def install(self) -> str:
+        """The commands that install it."""
+        beside = f', then pip install {self.install_beside}' if self.install_beside else ''
+        return f"pip install 'mmlocal[{self.extra}]'{beside}" if self.extra else f'pip install {self.name}'
 
     def has(self, cfg: Mapping[str, Any]) -> bool:
         """Whether the model of `cfg` is built as this host's models are."""

@@ -11,34 +11,18 @@ from typing import Any
 from unittest import mock
 
 from mmlocal.errors import ConfigError
+from mmlocal.hosts.base import HOSTS
 from mmlocal.hosts.distributions import name_installed_distributions
 from mmlocal.hosts.operations import COMPILE, has_operations
 
-__all__ = ['INSTALL', 'NEED_OPERATIONS', 'PURPOSES', 'import_host', 'import_hosts', 'import_named']
+__all__ = ['import_host', 'import_hosts', 'import_named']
 
-# Below the newest mmcv that both accept. Both ask for it once, when they are imported.
+# Below the newest mmcv that those accept which refuse today's. They ask for it once, when they are imported.
 _ACCEPTED_MMCV = '2.0.1'
-INSTALL = {
-    'mmdet': "pip install 'mmlocal[det]'",
-    'mmseg': "pip install 'mmlocal[seg]'",
-    'mmpretrain': "pip install 'mmlocal[cls]'",
-    # It asks for much that restoration does not need, and that goes with no numpy of today.
-    'mmagic': "pip install 'mmlocal[sr]', then pip install --no-deps mmagic==1.2.0",
-    'mmyolo': "pip install 'mmlocal[yolo]'",
-}
-PURPOSES = {
-    'mmdet': 'detection',
-    'mmseg': 'segmentation',
-    'mmpretrain': 'classification',
-    'mmagic': 'super-resolution',
-    'mmyolo': 'YOLO',
-}
-NEED_OPERATIONS = ('mmagic', 'mmdet', 'mmyolo')
-_OWN_IMPORT = ('mmagic', 'mmyolo')
 
 
 def import_hosts(cfg: Mapping[str, Any]) -> None:
-    """Look for the hosts that a config asks for, by its default scope or by a type's prefix; import mmagic and mmyolo.
+    """Look for the hosts that a config asks for, by its default scope or by a type's prefix.
 
     Raises:
         ConfigError: if one, or something that it imports, is not installed.
@@ -47,27 +31,25 @@ def import_hosts(cfg: Mapping[str, Any]) -> None:
 
 
 def import_named(packages: Iterable[str]) -> None:
-    """Import those of mmagic and mmyolo that are named, and look whether other hosts can be.
+    """Look for those hosts that are named, and import those that refuse today's mmcv.
 
     Raises:
         ConfigError: if one, or something that it imports, is not installed.
     """
-    for name in sorted(set(packages) & set(INSTALL)):
+    for name in sorted(set(packages) & set(HOSTS)):
         _check_installed(name)
-        if name in _OWN_IMPORT:
+        if HOSTS[name].refuses_mmcv:
             import_host(name)
 
 
 def import_host(name: str) -> None:
     """Make a host ready for use outside of this project's tools, in a notebook, say: its configs and its modules.
 
-    mmagic 1.2 and mmyolo 0.6 are imported on an mmcv that is newer than they accept.
-
-    While the import runs, mmcv shows a version that they accept, and numpy has the name `bool8`, which
-    version 2 dropped. Afterwards both are as they were.
+    mmagic 1.2 and mmyolo 0.6 are imported on an mmcv that is newer than they accept: while the import runs, mmcv shows
+    a version that they accept, and numpy has the name `bool8`, which its version 2 dropped.
 
     Args:
-        name: `mmdet`, `mmseg`, `mmpretrain`, `mmagic` or `mmyolo`.
+        name: of a host.
 
     Raises:
         ConfigError: if it, or something that it imports, is not installed.
@@ -82,7 +64,7 @@ def import_host(name: str) -> None:
     except ModuleNotFoundError as error:
         sys.modules.pop(name, None)
         raise ConfigError(
-            f'the config needs {name}, which imports {error.name!r}, which is not installed: {INSTALL[name]}'
+            f'the config needs {name}, which imports {error.name!r}, which is not installed: {HOSTS[name].install}'
         ) from error
 
 
@@ -90,8 +72,8 @@ def _check_installed(name: str) -> None:
     if name in sys.modules:
         return
     if importlib.util.find_spec(name) is None:
-        raise ConfigError(f'the config needs {name}, which is not installed: {INSTALL[name]}')
-    if name in NEED_OPERATIONS and not has_operations():
+        raise ConfigError(f'the config needs {name}, which is not installed: {HOSTS[name].install}')
+    if HOSTS[name].needs_operations and not has_operations():
         raise ConfigError(f'the config needs {name}, which needs the operations of mmcv. They are missing: {COMPILE}')
 
 

@@ -31,6 +31,12 @@ class MMagic(Host):
     """Restoration models with a pixel loss."""
 
     name = 'mmagic'
+    purpose = 'super-resolution'
+    extra = 'sr'
+    # It asks for much that restoration does not need, and that goes with no numpy of today.
+    install_beside = '--no-deps mmagic==1.2.0'
+    needs_operations = True
+    refuses_mmcv = True
     task = 'sr'
     own_init_cfg = True
     datasets: ClassVar = {'BasicImageDataset.load_data_list': DatasetRules(pair_account)}

@@ -51,6 +51,9 @@ class MMDet(Host):
     """Detectors of one and of two stages, of sets of queries, of points and of masks."""
 
     name = 'mmdet'
+    purpose = 'detection'
+    extra = 'det'
+    needs_operations = True
     task = 'det'
     light_metrics = True
     labels: ClassVar = dict.fromkeys(('bbox_head', 'mask_head', 'roi_head'), 'gt_instances')

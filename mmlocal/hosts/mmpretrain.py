@@ -24,6 +24,8 @@ class MMPretrain(Host):
     """Classifiers."""
 
     name = 'mmpretrain'
+    purpose = 'classification'
+    extra = 'cls'
     task = 'cls'
     light_metrics = True
     data_preprocessor = 'ClsDataPreprocessor'

@@ -22,6 +22,8 @@ class MMSeg(Host):
     """Segmentors with a decode head."""
 
     name = 'mmseg'
+    purpose = 'segmentation'
+    extra = 'seg'
     task = 'seg'
     light_metrics = True
     labels: ClassVar = {'decode_head': 'gt_sem_seg', 'auxiliary_head': ''}

@@ -16,6 +16,9 @@ class MMYolo(MMDet):
     """As mmdet's; a batch has its boxes in one tensor."""
 
     name = 'mmyolo'
+    purpose = 'YOLO'
+    extra = 'yolo'
+    refuses_mmcv = True
     loss_heads: ClassVar = {}
 
     def _fcos(self, classes: int, model: Mapping[str, Any]) -> dict[str, Any]:
