@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
 PYTHON = VENV / 'bin' / 'python'
 LOCK = ROOT / 'requirements' / 'lock.txt'
+PACKAGE = ROOT / 'setup.py'  # what is installed of this folder itself: commands, requirements
 STAMP = VENV / '.ready'
 LOG = ROOT / '.venv-setup.log'
 SUPPORTED = ('3.10', '3.11', '3.12')
@@ -150,7 +151,7 @@ def drop_half_installed():
 
 
 def fingerprint():
-    return hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    return hashlib.sha256(LOCK.read_bytes() + PACKAGE.read_bytes()).hexdigest()
 
 
 def stamped():

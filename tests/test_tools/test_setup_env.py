@@ -51,6 +51,17 @@ def make_fake_venv(env, version=RUNNING, folder=None):
     (env.VENV / 'bin' / 'pip').write_text(f'#!{folder or env.VENV}/bin/python\n')
 
 
+@pytest.mark.parametrize('changed', ['LOCK', 'PACKAGE'])
+def test_an_environment_of_other_requirements_or_commands_is_not_ready(env, monkeypatch, tmp_path, changed):
+    env.VENV.mkdir()
+    env.STAMP.write_text(env.fingerprint())
+    assert env.stamped()
+    other = tmp_path / 'other'
+    other.write_text('mmengine')
+    monkeypatch.setattr(env, changed, other)
+    assert not env.stamped()
+
+
 def import_errors(monkeypatch, env, *answers):
     """`import mmcv.ops` gives these answers, one a call; everything else imports."""
     answers = list(answers)
