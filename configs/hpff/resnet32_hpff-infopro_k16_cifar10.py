@@ -11,9 +11,7 @@ model = dict(
         auxiliary=dict(
             _base_.hpff.auxiliary,
             cascade=dict(
-                type='mmlocal.PatchAuxiliary',
-                patches=2,
-                head=dict(for_cls=dict(layers='2c2f')),
+                _base_.hpff.auxiliary.cascade,
                 loss_weight=(0.5, 0.5 / 14),
                 terms=dict(reconstruction=dict(type='mmlocal.Reconstruction', loss_weight=(5.0, 5.0 / 14))),
             ),
