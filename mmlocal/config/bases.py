@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mmlocal.config.written import value_of
 from mmlocal.errors import ConfigError
 
 __all__ = ['check_bases', 'imported_packages', 'lost_imports']
@@ -84,18 +86,9 @@ def _assigned(path: Path, name: str) -> Any:
     """The value that a file gives to a name, if it is written out."""
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets):
-            return _value(node.value)
+            with suppress(ConfigError):  # of code
+                return value_of(node.value)
     return None
-
-
-def _value(node: ast.expr) -> Any:
-    """A literal, or a `dict(...)` of such."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
 
 
 def _tree(path: Path) -> ast.AST:
