@@ -46,8 +46,8 @@ def check_single_image(runner: Runner, loader: Any, sample: Any) -> None:
     if size == 1:
         raise ConfigError('batch_size = 1, and batch norm has one value a channel then: set batch_size = 2 or more')
     raise ConfigError(
-        f'batch_size = {size} leaves a last batch of one of the {len(loader.dataset)} images, over which batch norm has '
-        'one value a channel. Set drop_last=True, or another batch_size'
+        f'batch_size = {size} leaves a last batch of one of the {len(loader.dataset)} images, over which batch norm '
+        'has one value a channel. Set drop_last=True, or another batch_size'
     )
 
 

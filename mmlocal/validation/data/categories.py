@@ -72,8 +72,8 @@ def _doubled(file: CocoFile, name: str) -> str:
     kept = next(key for key in ids if key not in spare)
     moved = '' if empty else f', and write category_id = {kept!r} in the annotations that have it'
     return (
-        f'{len(ids)} categories of {file.path!r} are called {name!r} (id {", ".join(map(repr, ids))}), and each would take '
-        f'a label. Remove that of id {", ".join(map(repr, spare))} from its categories'
+        f'{len(ids)} categories of {file.path!r} are called {name!r} (id {", ".join(map(repr, ids))}), and each would '
+        f'take a label. Remove that of id {", ".join(map(repr, spare))} from its categories'
         f'{", as no object is of it" if empty else moved}; or give it another name'
     )
 

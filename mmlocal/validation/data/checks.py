@@ -129,7 +129,7 @@ def _mislabelled(dataset: Any, targets: Targets, notes: Reading) -> list[int]:
     if targets.labels != 'gt_label' or not labels:
         return []
     allowed = next(iter(targets.num_classes.values()))
-    if 0 <= min(labels) and max(labels) < allowed:
+    if min(labels) >= 0 and max(labels) < allowed:
         return []
     wrong = (i for i in range(len(dataset)) if not 0 <= int(dataset.get_data_info(i)['gt_label']) < allowed)
     return [i for i, _ in zip(wrong, range(3), strict=False)]

@@ -77,7 +77,9 @@ def _check_fields(file: CocoFile, metric: Mapping[str, Any]) -> None:
     """What the evaluation reads beyond what a dataset does."""
     needed = [('iscrowd', 'not 0 or 1', file.without_crowd, 'write iscrowd = 0 into them, or 1 for groups of objects')]
     if 'segm' in str(metric.get('metric')):
-        needed.append(('segmentation', 'missing or empty', file.without_outline, "evaluate metric = 'bbox', or add them"))
+        needed.append(
+            ('segmentation', 'missing or empty', file.without_outline, "evaluate metric = 'bbox', or add them")
+        )
     faults = [
         f'ann_file = {file.path!r}: {name} is {what} in {len(places)} of {len(file.ids)} annotations, first '
         f'{file.record(places[0])}: the evaluation needs it. In the file, {remedy}'
@@ -97,7 +99,11 @@ def _compare_images(file: CocoFile, dataset: Any, where: str, place: str, notes:
     if missing or other:
         key = (missing or other)[0]
         read = f'{where} reads {getattr(dataset, "ann_file", "")!r}'
-        told = f'has no image {key!r}' if missing else f'has {known[key]!r} as image {key!r}, which is {names[key]!r} there'
+        told = (
+            f'has no image {key!r}'
+            if missing
+            else f'has {known[key]!r} as image {key!r}, which is {names[key]!r} there'
+        )
         raise ConfigError(
             f'ann_file = {file.path!r} {told}: {read}, and {len(missing or other)} of its {kept.images} images are not '
             'those of the evaluator. Give both the same file'
@@ -105,6 +111,7 @@ def _compare_images(file: CocoFile, dataset: Any, where: str, place: str, notes:
     more = len(file.image_ids) - kept.images
     if more > 0:
         return [
-            f'{place}.ann_file = {file.path!r} has {more} images that {where} does not read: their objects count as missed'
+            f'{place}.ann_file = {file.path!r} has {more} images that {where} does not read: their objects count as '
+            'missed'
         ]
     return []

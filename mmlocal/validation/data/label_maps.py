@@ -48,8 +48,8 @@ def check_label_maps(dataset: Any, targets: Targets, chosen: Sequence[int]) -> l
         wrong = [int(v) for v in np.flatnonzero(one) if v >= max(allowed, 2) and v != targets.ignore_index]
         if wrong:
             raise ConfigError(
-                f' has label {shown(wrong)} in {dataset.get_data_info(i)["seg_map_path"]!r}: {place} = {allowed} allows '
-                f'0 … {max(allowed, 2) - 1}, and {targets.ignore_index} to be ignored'
+                f' has label {shown(wrong)} in {dataset.get_data_info(i)["seg_map_path"]!r}: {place} = {allowed} '
+                f'allows 0 … {max(allowed, 2) - 1}, and {targets.ignore_index} to be ignored'
             )
         counts += one
         if counts.sum() > _PIXELS:
@@ -72,7 +72,8 @@ def _odd(counts: Any, classes: Sequence[str], looked: int, size: int, ignored: i
     of = f'the {size} label maps' if looked == size else f'{looked} label maps looked at, of {size},'
     if empty:
         return [
-            f'{of} have no pixel of {shown(empty)}; {share:.1%} of their pixels are {ignored}, which the losses leave out'
+            f'{of} have no pixel of {shown(empty)}; {share:.1%} of their pixels are {ignored}, which the losses leave '
+            'out'
         ]
     if share > _SAID_ABOVE:
         return [f'{share:.1%} of the pixels of {of} are {ignored}, which the losses leave out']

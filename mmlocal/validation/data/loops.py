@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 
-from mmlocal.errors import ConfigError, Faults, reason
+from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts import leaves_of
 from mmlocal.hosts.accounts import Reading, reading
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.accounting import account_of
@@ -21,7 +21,6 @@ from mmlocal.validation.data.building import build_dataset, explain
 from mmlocal.validation.data.checks import check_dataset
 from mmlocal.validation.data.evaluators import check_evaluated, check_evaluators
 from mmlocal.validation.data.files import loaders_of
-from mmlocal.hosts import leaves_of
 from mmlocal.validation.data.splits import Splits
 from mmlocal.validation.data.targets import targets_of
 from mmlocal.validation.telling import sentence_of

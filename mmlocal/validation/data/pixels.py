@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +129,9 @@ class _Found:
         if labelled.mode not in _ONE_CHANNEL or (labelled.mode == 'P' and not palettes):
             self.channels.append(f'{map_path!r} has the channels {labelled.mode}')
         elif labelled.size not in (header.size, header.upright):
-            self.sizes.append(f'{map_path!r} has {_text(labelled.size)} pixels, its image {path!r} {_text(header.upright)}')
+            self.sizes.append(
+                f'{map_path!r} has {_text(labelled.size)} pixels, its image {path!r} {_text(header.upright)}'
+            )
 
     def add_record(self, image: tuple[str, _Header], told: Size, turns: bool) -> None:
         path, header = image
@@ -165,9 +166,10 @@ class _Found:
         turned = sum(one.turned for _, one, _ in self.records)
         exif = f', and the EXIF data of {turned} say that they are to be turned by 90 degrees' if turned else ''
         return [
-            f'{len(self.records)} of {self.looked} images looked at have another size than their annotations say{exif}: '
-            f'{path!r} is read with {_text(header.upright)} pixels, and the annotations have {_text(told)}. Boxes that are '
-            'outside of the latter are dropped: write the size as read into the annotations'
+            f'{len(self.records)} of {self.looked} images looked at have another size than their annotations '
+            f'say{exif}: '
+            f'{path!r} is read with {_text(header.upright)} pixels, and the annotations have {_text(told)}. Boxes that '
+            'are outside of the latter are dropped: write the size as read into the annotations'
         ]
 
 

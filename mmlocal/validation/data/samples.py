@@ -11,12 +11,12 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmlocal.validation.data.contents import content_fault
-from mmlocal.validation.data.images import file_fault, paths_of, read_keys
-from mmlocal.validation.data.targets import Targets
 from mmlocal.errors import ConfigError, Faults, reason
 from mmlocal.hosts import leaves_of
 from mmlocal.randomness import undisturbed
+from mmlocal.validation.data.contents import content_fault
+from mmlocal.validation.data.images import file_fault, paths_of, read_keys
+from mmlocal.validation.data.targets import Targets
 
 __all__ = ['DataError', 'name_samples', 'read_samples']
 

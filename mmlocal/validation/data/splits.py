@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from mmlocal.errors import ConfigError, Faults
+from mmlocal.hosts import leaves_of
 from mmlocal.hosts.accounts import Reading
 from mmlocal.validation.data.categories import class_names
 from mmlocal.validation.data.contents import shown
-from mmlocal.hosts import leaves_of
 from mmlocal.validation.data.targets import Targets
 
 __all__ = ['Splits']
@@ -71,14 +71,14 @@ def _differing(model: Any, place: str, leaf: Any, where: str) -> str:
     lacks, more = ([n for n in a if n not in b] for a, b in ((known, given), (given, known)))
     if not lacks and not more:
         return (
-            f'{where}{source} has the {what} of {place} in another order, {shown(given)} for {shown(known)}, and labels '
-            'are numbered by it. Give both the same order'
+            f'{where}{source} has the {what} of {place} in another order, {shown(given)} for {shown(known)}, and '
+            'labels are numbered by it. Give both the same order'
         )
     told = [f'{word} {shown(names)}' for word, names in (('lacks', lacks), ('has', more)) if names]
     remedy = f'Each class needs its folder in both, if only an empty one: {what} are numbered by their names'
     return (
-        f'{where}{source} {" and ".join(told)}, unlike {place} ({_source(model)}): a label would stand for another class. '
-        f'{remedy if folders else "Give both the same metainfo.classes"}'
+        f'{where}{source} {" and ".join(told)}, unlike {place} ({_source(model)}): a label would stand for another '
+        f'class. {remedy if folders else "Give both the same metainfo.classes"}'
     )
 
 
@@ -105,7 +105,8 @@ def _common_images(trained: Leaves, others: Leaves, notes: Reading) -> list[str]
         both = len(kept.images_seen & seen)
         if both and kept.images_seen == seen:
             faults.append(
-                f'{where} has the {kept.images} training images and no others ({_source(leaf) or type(leaf).__name__}), '
+                f'{where} has the {kept.images} training images and no others '
+                f'({_source(leaf) or type(leaf).__name__}), '
                 f'so it would tell how well they are remembered. {_remedy(leaf)}'
             )
         elif both:
@@ -118,7 +119,7 @@ def _common_images(trained: Leaves, others: Leaves, notes: Reading) -> list[str]
 def _remedy(dataset: Any) -> str:
     if getattr(dataset, 'split', None) and not getattr(dataset, 'test_mode', True):
         return (
-            f'{type(dataset).__name__} takes its files by test_mode, whatever split says (it is {dataset.split!r}): set '
-            'test_mode = True in it'
+            f'{type(dataset).__name__} takes its files by test_mode, whatever split says (it is {dataset.split!r}): '
+            'set test_mode = True in it'
         )
     return 'Give it other images; to watch some of the training images, indices = N takes the first N of them'
