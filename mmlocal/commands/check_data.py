@@ -19,7 +19,7 @@ from rich.table import Table
 
 from mmlocal.cli import exit_with_message, read_config
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.hosts.accounts import Account, Reading, reading
 from mmlocal.validation.data import (
     Splits,
@@ -42,7 +42,7 @@ _FILE_WIDTH = 200
 def describe(dataset: Any, report: Report, place: str) -> str:
     """What is annotated in a dataset; what of it nobody annotated goes to the notes."""
     total, annotated = 0, False
-    for leaf, where in leaves_of(dataset, place):
+    for leaf, where in base_datasets_of(dataset, place):
         kept = report.reading.kept(leaf)
         found = kept.objects if kept.objects is not None else kept.labels
         if found is None:
@@ -105,7 +105,7 @@ class Report:
             sample = check_dataset(dataset, place, targets, to_train=split == 'train', indices=indices)
             self.rows[-1].append(shape(sample))
         finally:
-            leaves = list(leaves_of(dataset, place))
+            leaves = list(base_datasets_of(dataset, place))
             for leaf, where in leaves:
                 self._add_account(where, account_of(leaf, self.reading))
         self.notes += check_evaluated(self.cfg, split, leaves, self.reading)

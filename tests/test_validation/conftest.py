@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts import import_hosts, leaves_of
+from mmlocal.hosts import base_datasets_of, import_hosts
 from mmlocal.hosts.accounts import reading
 from mmlocal.validation import validate
 from mmlocal.validation.data import account_of, build_dataset, check_dataset, targets_of
@@ -238,7 +238,9 @@ def looked_at(build, tmp_path):
                 check_dataset(dataset, PLACE, targets_of(cfg), to_train=True)
             finally:
                 lines = [
-                    line for leaf, where in leaves_of(dataset, PLACE) for line in account_of(leaf, notes).lines(where)
+                    line
+                    for leaf, where in base_datasets_of(dataset, PLACE)
+                    for line in account_of(leaf, notes).lines(where)
                 ]
         return [[text.replace(str(tmp_path), 'ROOT') for text in texts] for texts in (faults.found, lines)]
 

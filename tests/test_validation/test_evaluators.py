@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmlocal.errors import Faults
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.hosts.accounts import reading
 from mmlocal.validation.data import check_evaluated
 
@@ -22,7 +22,7 @@ def evaluated(build, make_data, tmp_path):
         evaluator = dict(type='CocoMetric', ann_file=f'{tmp_path}/b.json', metric=metric)
         faults, odd = Faults(), []
         with reading() as notes, faults.under():
-            leaves = list(leaves_of(build(cfg), 'val_dataloader.dataset'))
+            leaves = list(base_datasets_of(build(cfg), 'val_dataloader.dataset'))
             odd += check_evaluated(dict(val_evaluator=evaluator), 'val', leaves, notes)
         return [[text.replace(str(tmp_path), 'ROOT') for text in texts] for texts in (faults.found, odd)]
 

@@ -17,7 +17,7 @@ import mmlocal
 from mmlocal.config import keys_read
 from mmlocal.engine.distributed.ranks import current_ranks
 from mmlocal.engine.resume.run_state import versions
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 
 __all__ = ['compare_data', 'compare_settings']
 
@@ -132,7 +132,7 @@ def _of_loader(place: str, loader: Any) -> dict[str, str]:
                 entries[f'len({name})'] = str(len(sized))
             except TypeError:  # of a loader without an end
                 continue
-    for leaf, where in leaves_of(loader.dataset, f'{place}.dataset'):
+    for leaf, where in base_datasets_of(loader.dataset, f'{place}.dataset'):
         entries[f'{where}.metainfo.classes'] = _text((getattr(leaf, 'metainfo', None) or {}).get('classes'))
         entries[f'{where} (digest of up to {_RECORDS} records: files, annotations)'] = _records(leaf)
     return entries

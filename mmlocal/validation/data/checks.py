@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.hosts.accounts import Account, Reading, current_reading
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.accounting import account_of, without_objects
@@ -51,7 +51,7 @@ def check_dataset(
     Raises:
         ConfigError: with all that was found.
     """
-    notes, leaves = current_reading(), list(leaves_of(dataset, place))
+    notes, leaves = current_reading(), list(base_datasets_of(dataset, place))
     faults, unreadable, suspects = _check_leaves(leaves, targets, indices is not None, notes)
     if to_train:
         faults.add('', without_objects(leaves, notes))

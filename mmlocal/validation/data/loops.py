@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.hosts.accounts import Reading, reading
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.accounting import account_of
@@ -49,7 +49,9 @@ def check_loops(runner: Runner, splits: Iterable[str]) -> list[tuple[str, Any]]:
                 loaders += built
                 for place, loader in built:
                     _check_loader(runner, split, place, loader, compared, faults)
-                leaves = [one for place, loader in built for one in leaves_of(loader.dataset, f'{place}.dataset')]
+                leaves = [
+                    one for place, loader in built for one in base_datasets_of(loader.dataset, f'{place}.dataset')
+                ]
                 with faults.under():
                     compared.odd += check_evaluated(runner.cfg, split, leaves, notes)
         _log(loaders, compared.odd, notes)
@@ -79,7 +81,7 @@ def _log(loaders: Iterable[tuple[str, Any]], odd: Iterable[str], notes: Reading)
     lines = [
         line
         for place, loader in loaders
-        for leaf, where in leaves_of(loader.dataset, f'{place}.dataset')
+        for leaf, where in base_datasets_of(loader.dataset, f'{place}.dataset')
         for line in account_of(leaf, notes).lines(where)
     ]
     for line in (*lines, *odd):

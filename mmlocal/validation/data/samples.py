@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmlocal.errors import ConfigError, Faults, reason
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.randomness import undisturbed
 from mmlocal.validation.data.contents import content_fault
 from mmlocal.validation.data.images import file_fault, paths_of, read_keys
@@ -42,7 +42,7 @@ def name_samples(dataset: Any, place: str, targets: Targets) -> None:
     Note:
         To be called before the data loader starts its workers, each of which gets a copy of the dataset.
     """
-    for leaf, where in leaves_of(dataset, place):
+    for leaf, where in base_datasets_of(dataset, place):
         leaf.prepare_data = _Reader(leaf, where, targets)
 
 
@@ -114,7 +114,9 @@ def read_samples(dataset: Any, place: str, indices: Iterable[int]) -> Any:
 @contextmanager
 def _own_pipelines(dataset: Any, place: str) -> Iterator[None]:
     """Transforms that keep images have afterwards those that they had: a run repeats to the bit."""
-    kept = [one for one in (dataset, *(leaf for leaf, _ in leaves_of(dataset, place))) if hasattr(one, 'pipeline')]
+    kept = [
+        one for one in (dataset, *(leaf for leaf, _ in base_datasets_of(dataset, place))) if hasattr(one, 'pipeline')
+    ]
     pipelines = [one.pipeline for one in kept]
     try:
         for one in kept:

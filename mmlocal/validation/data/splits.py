@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmlocal.errors import ConfigError, Faults
-from mmlocal.hosts import leaves_of
+from mmlocal.hosts import base_datasets_of
 from mmlocal.hosts.accounts import Reading
 from mmlocal.validation.data.categories import class_names
 from mmlocal.validation.data.contents import shown
@@ -42,7 +42,7 @@ class Splits:
         Returns:
             What else it has to fit: nothing that is said already.
         """
-        leaves = list(leaves_of(dataset, place))
+        leaves = list(base_datasets_of(dataset, place))
         first = (self._trained or leaves)[:1]
         differing = _differing_classes(first, leaves, self.targets)
         faults.add('', differing)
